@@ -1,0 +1,305 @@
+"""HTTP and JSON on the Unix socket: the only way in for the web page and routerctl. docs/api.md describes it.
+
+Who may ask is decided by the socket's mode (0660 root:clearway) and by the peer's credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import grp
+import json
+import os
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import h11
+
+from routerd import file
+from routerd.daemon import Daemon
+from routerd.links import LinkError, parse, wg_quick
+from routerd.model import Configured, Wished
+from routerd.settings import SettingsError
+
+GROUP = "clearway"
+BODY_LIMIT, CONNECTIONS, PATIENCE, HEARTBEAT = 1 << 17, 64, 10.0, 15.0
+
+
+class ApiError(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+Body = dict[str, Any]
+Handler = Callable[[Daemon, dict[str, str], Body], Awaitable[tuple[int, Body]]]
+
+
+# -- what can be asked --------------------------------------------------------------------------------------------
+
+
+async def _status(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    return 200, dataclasses.asdict(daemon.status())
+
+
+async def _log(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    return 200, {"journal": [dataclasses.asdict(line) for line in daemon.journal]}
+
+
+async def _transports(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    entries = daemon.settings.transports.values() if daemon.settings else ()
+    return 200, {
+        "transports": [
+            {"name": e.name, "kind": e.transport.kind, "enabled": e.enabled, "server": e.transport.server, "port": e.transport.port}
+            for e in entries
+        ]
+    }
+
+
+async def _use(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
+    name = _known(daemon, _text(body, "name"))
+    if not daemon.settings or not daemon.settings.transports[name].enabled:
+        raise ApiError(409, "disabled", f"{name!r} is disabled; enable it first")
+    daemon.put(Wished(name))
+    return 200, {"name": name}
+
+
+async def _auto(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    daemon.put(Wished(None))
+    return 200, {}
+
+
+async def _try_next(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    """The next one in the list after the active, healthy ones first."""
+    names = [e.name for e in daemon.settings.enabled] if daemon.settings else []
+    ups = [t.name for t in daemon.status().transports if t.state == "up"]
+    here = names.index(daemon.state.active) if daemon.state.active in names else -1
+    following = names[here + 1 :] + names[: max(here, 0)]
+    for name in [n for n in following if n in ups] + following:
+        daemon.put(Wished(name))
+        return 200, {"name": name}
+    raise ApiError(409, "no_other", "there is no other transport; add one")
+
+
+async def _add(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
+    source = "uri" if "uri" in body else "config"
+    text = _text(body, source).strip()
+    try:
+        named = parse(text).name if source == "uri" else ""
+        kind = parse(text).transport.kind if source == "uri" else wg_quick(text).kind
+    except LinkError as e:
+        raise ApiError(422, "link", str(e)) from e
+    name = _free(daemon, (_text(body, "name") if body.get("name") else named) or kind)
+    _edit(daemon, lambda document: file.add_transport(document, name, source, text))
+    return 201, {"name": name}
+
+
+async def _remove(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    name = _known(daemon, path["name"])
+    _edit(daemon, lambda document: file.remove_transport(document, name))
+    return 200, {"name": name}
+
+
+async def _enable(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    return _toggle(daemon, path["name"], True)
+
+
+async def _disable(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    return _toggle(daemon, path["name"], False)
+
+
+async def _reload(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    if error := daemon.read_settings():
+        raise ApiError(422, "settings", error)
+    return 200, {}
+
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/status", _status),
+    ("GET", "/log", _log),
+    ("GET", "/transports", _transports),
+    ("POST", "/transports", _add),
+    ("DELETE", "/transports/{name}", _remove),
+    ("POST", "/transports/{name}/enable", _enable),
+    ("POST", "/transports/{name}/disable", _disable),
+    ("POST", "/use", _use),
+    ("POST", "/auto", _auto),
+    ("POST", "/try-next", _try_next),
+    ("POST", "/reload", _reload),
+)
+
+
+def _toggle(daemon: Daemon, name: str, enabled: bool) -> tuple[int, Body]:
+    _known(daemon, name)
+    _edit(daemon, lambda document: file.enable_transport(document, name, enabled))
+    return 200, {"name": name}
+
+
+def _edit(daemon: Daemon, change: Callable[[Any], None]) -> None:
+    try:
+        daemon.accept(daemon.file.edit(change))
+    except SettingsError as e:
+        raise ApiError(422, "settings", str(e)) from e
+    daemon.put(Configured())
+
+
+def _known(daemon: Daemon, name: str) -> str:
+    if daemon.settings is None or name not in daemon.settings.transports:
+        raise ApiError(404, "unknown_transport", f"{name!r}: there is no transport of that name")
+    return name
+
+
+def _free(daemon: Daemon, name: str) -> str:
+    """The name, or the name with a number behind it."""
+    taken = daemon.settings.transports if daemon.settings else {}
+    name = "".join(c for c in name if c.isprintable()).strip()[:56] or "transport"
+    tries = (name, *(f"{name} {i}" for i in range(2, 100)))
+    return next(t for t in tries if t not in taken)
+
+
+def _text(body: Body, key: str) -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise ApiError(400, "body", f"{key}: must be a text that is not empty")
+    return value
+
+
+# -- the wire -----------------------------------------------------------------------------------------------------
+
+
+async def serve(daemon: Daemon, path: Path) -> asyncio.Server:
+    """Listens on `path`. The caller holds the lock that makes us the only daemon here, so a left-over goes."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    slots = asyncio.Semaphore(CONNECTIONS)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, h11.ProtocolError, TimeoutError):
+            async with slots:
+                await _converse(daemon, reader, writer)
+        writer.close()
+
+    old = os.umask(0o117)
+    try:
+        server = await asyncio.start_unix_server(connected, path)
+    finally:
+        os.umask(old)
+    with contextlib.suppress(KeyError, PermissionError):
+        os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+    return server
+
+
+async def _converse(daemon: Daemon, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 14)
+    async with asyncio.timeout(PATIENCE):
+        request, body = await _receive(connection, reader)
+    try:
+        _authorise(writer.get_extra_info("socket"))
+        path = urlsplit(request.target.decode("ascii", "replace")).path
+        if (request.method, path) == (b"GET", "/events"):
+            await _stream(daemon, connection, writer)
+            return
+        status, answer = await _dispatch(daemon, request.method.decode(), path, body)
+    except ApiError as e:
+        status, answer = e.status, {"error": {"code": e.code, "message": str(e)}}
+    data = json.dumps(answer, ensure_ascii=False).encode()
+    _send(connection, writer, status, "application/json", data)
+    await writer.drain()
+
+
+async def _receive(connection: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
+    request: h11.Request | None = None
+    body = b""
+    while True:
+        match connection.next_event():
+            case h11.NEED_DATA:
+                connection.receive_data(await reader.read(1 << 14))
+            case h11.Request() as found:
+                request = found
+            case h11.Data(data=data):
+                body += data
+                if len(body) > BODY_LIMIT:
+                    raise ConnectionError("body too large")
+            case h11.EndOfMessage() if request is not None:
+                return request, body
+            case _:
+                raise ConnectionError("closed")
+
+
+def _authorise(sock: socket.socket) -> None:
+    """root, ourselves, or a member of the group (which the socket's mode has let in already)."""
+    _pid, uid, gid = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    allowed = {0, os.geteuid()}
+    with contextlib.suppress(KeyError):
+        group = grp.getgrnam(GROUP)
+        if gid == group.gr_gid:
+            return
+    if uid not in allowed:
+        raise ApiError(403, "forbidden", "only root and the group clearway may ask")
+
+
+async def _dispatch(daemon: Daemon, method: str, path: str, raw: bytes) -> tuple[int, Body]:
+    found = False
+    for verb, pattern, handler in ROUTES:
+        if match := re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern), path):
+            found = True
+            if verb == method:
+                names = {key: unquote(value) for key, value in match.groupdict().items()}
+                return await handler(daemon, names, _json(raw))
+    raise ApiError(405, "method", f"{method} is not possible here") if found else ApiError(404, "path", "there is nothing here")
+
+
+def _json(raw: bytes) -> Body:
+    try:
+        body = json.loads(raw) if raw.strip() else {}
+    except (ValueError, RecursionError) as e:
+        raise ApiError(400, "json", "the body is not JSON") from e
+    if not isinstance(body, dict):
+        raise ApiError(400, "json", "the body must be a JSON object")
+    return body
+
+
+def _send(connection: h11.Connection, writer: asyncio.StreamWriter, status: int, kind: str, data: bytes) -> None:
+    headers = [("Content-Type", kind), ("Content-Length", str(len(data))), ("Connection", "close")]
+    for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=data), h11.EndOfMessage()):
+        writer.write(connection.send(event) or b"")
+
+
+async def _stream(daemon: Daemon, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
+    """Server-sent events: Status at once and on each change, and the journal's new lines."""
+    headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")]
+    writer.write(connection.send(h11.Response(status_code=200, headers=headers)) or b"")
+    async for text in _changes(daemon):
+        writer.write(connection.send(h11.Data(data=text.encode())) or b"")
+        async with asyncio.timeout(PATIENCE):
+            await writer.drain()
+
+
+async def _changes(daemon: Daemon) -> AsyncIterator[str]:
+    changed = asyncio.Event()
+    daemon.listeners.add(changed.set)
+    last, lines = "", list(daemon.journal)
+    try:
+        while True:
+            status = json.dumps(dataclasses.asdict(daemon.status()), ensure_ascii=False)
+            fresh = [line for line in daemon.journal if line not in lines]
+            lines = list(daemon.journal)
+            if status != last:
+                yield f"event: status\ndata: {status}\n\n"
+            for line in fresh:
+                yield f"event: journal\ndata: {json.dumps(dataclasses.asdict(line), ensure_ascii=False)}\n\n"
+            last = status
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    await changed.wait()
+            except TimeoutError:
+                yield ": still here\n\n"
+            changed.clear()
+    finally:
+        daemon.listeners.discard(changed.set)

@@ -1,0 +1,137 @@
+"""The loop: events -> step -> State -> plan -> Plan -> apply. One task owns State; the rest put events on its queue."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from routerd import __version__
+from routerd.file import ConfigFile
+from routerd.model import Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
+from routerd.plan import closed, plan
+from routerd.settings import Settings, SettingsError
+from routerd.status import status
+from routerd.watchdog import deadline, step, take
+from routerd.world import World, prepare_leases
+
+JOURNAL = 200  # lines kept, in memory only
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the journal: what we did, never what the household did."""
+
+    at: str
+    kind: str
+    text: str
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Holds Settings and State. Everything here runs in one event loop."""
+
+    file: ConfigFile
+    runtime: Path
+    state: State = field(default_factory=State)
+    settings: Settings | None = None
+    journal: deque[Line] = field(default_factory=lambda: deque(maxlen=JOURNAL))
+    events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    listeners: set[Callable[[], None]] = field(default_factory=set)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    beat: Callable[[], None] = lambda: None
+    world: World = field(init=False)
+
+    def put(self, event: Event) -> None:
+        self.events.put_nowait(event)
+
+    async def run(self) -> None:
+        """Until cancelled. The first apply closes; only a probe that came through opens."""
+        self.world = World(self.put)
+        async with self.world:
+            if error := self.read_settings():
+                print(f"routerd: {error}; nothing leaves the box until it is mended", file=sys.stderr, flush=True)
+            while True:
+                await self._apply()
+                event = await self._next()
+                await self._handle(event)
+                while not self.events.empty():
+                    await self._handle(self.events.get_nowait())
+
+    async def _handle(self, event: Event) -> None:
+        before = self.state
+        if isinstance(event, Drifted):
+            await self.world.mend(event.what)
+            return
+        now = time.monotonic()
+        self.state = step(self.settings, self.state, event, now) if self.settings else take(self.state, event, now)
+        if before.active != self.state.active:
+            self.started = datetime.now(UTC)
+        for line in _news(before, self.state):
+            self.note(*line)
+
+    async def _next(self) -> Event:
+        """The next event, or a Tick when a deadline comes first."""
+        now = time.monotonic()
+        due = deadline(self.state, now)
+        try:
+            async with asyncio.timeout(min(5.0, due - now) if due is not None else 5.0):
+                return await self.events.get()
+        except TimeoutError:
+            return Tick()
+
+    async def _apply(self) -> None:
+        leases = str(prepare_leases(self.runtime))
+        await self.world.apply(plan(self.settings, self.state, leases) if self.settings else closed(self.file.last_good(), leases))
+        self.beat()
+        for tell in tuple(self.listeners):
+            tell()
+
+    # -- settings ---------------------------------------------------------------------------------------------------
+
+    def read_settings(self) -> str:
+        """Reads the file again. Returns the error; the settings before stay in force."""
+        try:
+            settings = self.file.read()
+        except SettingsError as e:
+            self.put(Misapplied("settings" if self.settings is None else "settings_kept", str(e)))
+            return str(e)
+        self.accept(settings)
+        return ""
+
+    def accept(self, settings: Settings) -> None:
+        self.settings = settings
+        for what in ("settings", "settings_kept"):
+            self.put(Misapplied(what, ""))
+        self.world.watch_wan(settings.wan)
+        self.put(Configured())
+
+    def status(self) -> Status:
+        return status(self.settings, self.state, {}, self.started, __version__)
+
+    def note(self, kind: str, text: str) -> None:
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.journal.append(Line(at, kind, text))
+
+
+def _news(before: State, after: State) -> list[tuple[str, str]]:
+    """What changed, in words."""
+    lines = []
+    if before.active != after.active:
+        lines.append(("switch", f"now through {after.active}" if after.active else "no way out: the household is refused"))
+    for name, health in after.health.items():
+        if isinstance(health, Down) and not isinstance(before.health.get(name), Down):
+            lines.append(("down", f"{name}: {health.error}"))
+        elif isinstance(health, Up) and not isinstance(before.health.get(name), Up):
+            lines.append(("up", name))
+    if before.wan_up != after.wan_up:
+        lines.append(("wan", "the line is back" if after.wan_up else "the line is down"))
+    for what, error in after.faults.items():
+        if before.faults.get(what) != error:
+            lines.append((what, error))
+    return lines

@@ -1,0 +1,119 @@
+"""clearway.toml on disk: the single source of truth. Written whole or not at all, with the owner's comments kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from routerd.settings import LIMIT, Settings, SettingsError, parse_settings
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """`path` is the owner's file; `state` the folder that keeps the last good copy of it."""
+
+    path: Path
+    state: Path
+
+    def read(self) -> Settings:
+        """Raises SettingsError, which names the file where the file itself is the trouble."""
+        text = self._text(self.path)
+        settings = parse_settings(text, self._read_other)
+        with contextlib.suppress(OSError):  # a full disk must not stop the household
+            write(self._copy, text)
+        return settings
+
+    def last_good(self) -> Settings | None:
+        try:
+            return parse_settings(self._text(self._copy), self._read_other)
+        except SettingsError:
+            return None
+
+    def edit(self, change: Callable[[tomlkit.TOMLDocument], None]) -> Settings:
+        """Changes the file and returns its new meaning; a change that would not parse is refused and nothing is lost."""
+        try:
+            document = tomlkit.parse(self._text(self.path))
+        except TOMLKitError as e:
+            raise SettingsError(f"{self.path}: not valid TOML: {e}") from e
+        change(document)
+        text = tomlkit.dumps(document)
+        settings = parse_settings(text, self._read_other)
+        try:
+            write(self.path, text)
+        except OSError as e:
+            raise SettingsError(f"{self.path}: could not be written ({e.strerror}); nothing was changed") from e
+        return settings
+
+    @property
+    def _copy(self) -> Path:
+        return self.state / "last-good.toml"
+
+    def _text(self, path: Path) -> str:
+        try:
+            with path.open("rb") as file:
+                data = file.read(LIMIT + 1)
+            return data.decode()
+        except OSError as e:
+            raise SettingsError(f"{path}: cannot be read ({e.strerror})") from e
+        except UnicodeDecodeError as e:
+            raise SettingsError(f"{path}: is not UTF-8 text (byte {e.start})") from e
+
+    def _read_other(self, name: str) -> str:
+        """A wg-quick file that the settings name: relative to them."""
+        return (self.path.parent / name).read_text()
+
+
+def write(path: Path, text: str) -> None:
+    """Old or new, never a mix (fault 47). 0600: it holds keys."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+# -- the changes that the API makes -------------------------------------------------------------------------------
+
+
+def add_transport(document: tomlkit.TOMLDocument, name: str, source: str, text: str) -> None:
+    """`source`: uri or config."""
+    entry = tomlkit.table()
+    entry["name"] = name
+    entry[source] = tomlkit.string(text, multiline="\n" in text)
+    if "transport" not in document:
+        document["transport"] = tomlkit.aot()
+    document["transport"].append(entry)
+
+
+def remove_transport(document: tomlkit.TOMLDocument, name: str) -> None:
+    entries = document["transport"]
+    del entries[_index(document, name)]
+
+
+def enable_transport(document: tomlkit.TOMLDocument, name: str, enabled: bool) -> None:
+    document["transport"][_index(document, name)]["enabled"] = enabled
+
+
+def _index(document: tomlkit.TOMLDocument, name: str) -> int:
+    for i, entry in enumerate(document.get("transport", [])):
+        if entry.get("name") == name:
+            return i
+    raise SettingsError(f"transport {name!r}: there is none of that name")

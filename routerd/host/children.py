@@ -1,0 +1,140 @@
+"""Child processes: starts what should run, stops what should not, says when one has ended.
+
+Each child dies with us (PR_SET_PDEATHSIG), runs without root where its program can be reached without it, keeps no
+capability but those for networks, and gets its configuration on stdin. What it prints is read and thrown away but for
+its last line: engines' messages name the household's destinations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import stat
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from routerd.host import engines, sockets
+
+NOBODY = 65534
+CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
+EARLY = 2.0  # seconds: a child that ends this soon could not start, and its last line says why
+PRIVILEGED = ("wireguard-go",)  # makes its interface through /dev/net/tun and its socket under /var/run
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What should run. Equal children are the same child."""
+
+    name: str
+    argv: tuple[str, ...]
+    stdin: str = field(default="", repr=False)
+
+
+Report = Callable[[str, str], None]  # a child's name, and how it ended
+
+
+@dataclass(slots=True)
+class _Running:
+    child: Child
+    process: Process
+    watch: asyncio.Task[None]
+
+
+class Children:
+    """Holds what runs. `report` is called when a child ends by itself, or cannot be started."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._running: dict[str, _Running] = {}
+
+    async def apply(self, wanted: Iterable[Child]) -> None:
+        by_name = {child.name: child for child in wanted}
+        gone = [r for name, r in self._running.items() if by_name.get(name) != r.child]
+        await asyncio.gather(*(self._stop(running) for running in gone))
+        for child in by_name.values():
+            if child.name not in self._running:
+                await self._start(child)
+
+    def pids(self) -> dict[str, int]:
+        return {name: running.process.pid for name, running in self._running.items()}
+
+    async def _start(self, child: Child) -> None:
+        try:
+            argv = engines.resolve(child.argv)
+            process = await asyncio.create_subprocess_exec(
+                *confined(argv, child.argv[0]), stdin=PIPE, stdout=DEVNULL, stderr=PIPE, start_new_session=True
+            )
+        except (engines.EngineMissing, OSError) as e:
+            self._report(child.name, str(e))
+            return
+        watch = asyncio.create_task(self._watch(child, process))
+        self._running[child.name] = _Running(child, process, watch)
+
+    async def _watch(self, child: Child, process: Process) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        assert process.stdin and process.stderr
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            process.stdin.write(child.stdin.encode())
+            await process.stdin.drain()
+        process.stdin.close()
+        last = await _last_line(process.stderr)
+        status = await process.wait()
+        if self._running.get(child.name, None) and self._running[child.name].process is process:
+            del self._running[child.name]
+            early = f": {last}" if last and loop.time() - started < EARLY else ""
+            self._report(child.name, f"{child.argv[0]} {_how(status)}{early}")
+
+    async def _stop(self, running: _Running) -> None:
+        """Resets its connections first: the household's apps learn at once that this way is gone."""
+        del self._running[running.child.name]
+        with contextlib.suppress(OSError):
+            sockets.reset(running.process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        await running.process.wait()
+
+    async def stop_all(self) -> None:
+        await self.apply(())
+
+
+def confined(argv: tuple[str, ...], engine: str) -> tuple[str, ...]:
+    prefix = ["setpriv", "--pdeathsig", "SIGKILL"]
+    if engine not in PRIVILEGED and os.geteuid() == 0:
+        prefix += ["--no-new-privs", f"--bounding-set={CAPABILITIES}", f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]
+        if reachable(argv):
+            prefix += ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    return (*prefix, "--", *argv)
+
+
+def reachable(argv: tuple[str, ...]) -> bool:
+    """Whether every file of the command can be read, and its folders entered, without being root."""
+    return all(_open_to_all(Path(word)) for word in argv if word.startswith("/"))
+
+
+def _open_to_all(path: Path) -> bool:
+    try:
+        real = path.resolve(strict=True)
+        return bool(real.stat().st_mode & stat.S_IROTH) and all(
+            p.stat().st_mode & stat.S_IXOTH for q in (path.absolute(), real) for p in q.parents
+        )
+    except OSError:
+        return False
+
+
+async def _last_line(stream: asyncio.StreamReader) -> str:
+    """Reads to the end, in bounded memory (fault 10)."""
+    tail = b""
+    while data := await stream.read(1 << 14):
+        tail = (tail + data)[-400:]
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", tail.decode(errors="replace")).strip().splitlines()
+    return "".join(c for c in lines[-1] if c.isprintable())[:200] if lines else ""
+
+
+def _how(status: int) -> str:
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

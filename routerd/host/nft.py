@@ -1,0 +1,155 @@
+"""Loads rulesets through libnftables, in this process: a switch is one transaction of a few milliseconds.
+
+The kernel takes all of a batch or none of it. What was loaded is read back and compared by the comments of its rules.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import socket
+import struct
+from dataclasses import dataclass, field
+
+
+class NftError(RuntimeError):
+    """The kernel or the parser refused; the message is libnftables' own first line."""
+
+
+class Nft:
+    """One libnftables context. Not for use by several threads."""
+
+    def __init__(self) -> None:
+        try:
+            self._lib = ctypes.CDLL("libnftables.so.1")
+        except OSError as e:
+            raise NftError("libnftables is missing; install Debian's package nftables") from e
+        self._lib.nft_ctx_new.restype = ctypes.c_void_p
+        self._lib.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        self._lib.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+        self._context = ctypes.c_void_p(self._lib.nft_ctx_new(0))
+        self._lib.nft_ctx_buffer_output(self._context)
+        self._lib.nft_ctx_buffer_error(self._context)
+
+    def run(self, text: str) -> str:
+        failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())
+        output: bytes = self._lib.nft_ctx_get_output_buffer(self._context)
+        error: bytes = self._lib.nft_ctx_get_error_buffer(self._context)
+        if failed:
+            raise NftError(_first_line(error.decode(errors="replace")))
+        return output.decode(errors="replace")
+
+    def check(self, text: str) -> None:
+        """Parses `text` and asks the kernel, and changes nothing."""
+        self._lib.nft_ctx_set_dry_run(self._context, ctypes.c_bool(True))
+        try:
+            self.run(text)
+        finally:
+            self._lib.nft_ctx_set_dry_run(self._context, ctypes.c_bool(False))
+
+    def listing(self, table: str) -> str:
+        """The table as the kernel has it, or nothing where there is none."""
+        try:
+            return self.run(f"list table inet {table}")
+        except NftError:
+            return ""
+
+
+def _first_line(error: str) -> str:
+    lines = [line for line in error.splitlines() if line.strip()]
+    return lines[0].strip()[:300] if lines else "nftables refused, without saying why"
+
+
+def outline(text: str) -> dict[str, list[str]]:
+    """Each chain's rules by their comments: what a text and the kernel's listing of it must share."""
+    found: dict[str, list[str]] = {}
+    chain = ""
+    for line in text.splitlines():
+        if match := re.match(r"\s*chain (\w+) \{", line):
+            chain = match[1]
+        elif match := re.match(r"add rule inet \w+ (\w+) ", line):
+            chain = match[1]
+        if match := re.search(r'comment "clearway: ([^"]*)"', line):
+            found.setdefault(chain, []).append(match[1])
+    return found
+
+
+# -- a table that nobody else can flush ---------------------------------------------------------------------------
+
+_NFNL, _SUBSYS_NFT = socket.AF_NETLINK, 10
+_NETLINK_NETFILTER = 12
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_REQUEST, _ACK, _CREATE = 0x1, 0x4, 0x400
+_NFPROTO_INET = 1
+_OWNER, _PERSIST = 0x2, 0x4  # include/uapi/linux/netfilter/nf_tables.h; `persist` since Linux 6.9
+
+
+@dataclass(slots=True)
+class OwnedTable:
+    """A table under `owner`+`persist`: no other program's `nft flush ruleset` removes it, nor does our death.
+
+    nft before 1.1 cannot say `persist`, so the table itself is made over netlink: first persistent and without owner,
+    then filled by libnftables, then taken (the kernel calls it adopting an orphan). Older kernels refuse the flag;
+    the table is then an ordinary one, and `locked` says so.
+    """
+
+    name: str
+    locked: bool = False
+    _socket: socket.socket | None = field(default=None, repr=False)
+
+    def load(self, nft: Nft, text: str) -> None:
+        """Puts `text` in place of whatever the table holds; the other layers stand meanwhile."""
+        self.release()
+        nft.run(f"add table inet {self.name}\ndelete table inet {self.name}\n") if not nft.listing(self.name) else nft.run(
+            f"delete table inet {self.name}\n"
+        )
+        persistent = self._table(_PERSIST) == 0
+        body = text.replace(f"table inet {self.name} {{", "", 1).rsplit("}", 1)[0]
+        nft.run(_as_commands(self.name, body) if persistent else text)
+        self.adopt()
+
+    def adopt(self) -> None:
+        """Takes the table over from a process that is gone. Holds it until `release` or our end."""
+        self.locked = self._table(_OWNER | _PERSIST) == 0
+
+    def release(self) -> None:
+        if self._socket:
+            self._socket.close()
+        self._socket, self.locked = None, False
+
+    def _table(self, flags: int) -> int:
+        """The kernel's errno for NEWTABLE with `flags`; 0 when it did."""
+        if self._socket is None:
+            self._socket = socket.socket(_NFNL, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+            self._socket.bind((0, 0))
+            self._socket.settimeout(2)
+        attributes = _attribute(1, self.name.encode() + b"\0") + _attribute(2, struct.pack(">I", flags))
+        batch = _message(_BATCH_BEGIN, _REQUEST, 0, _SUBSYS_NFT, b"")
+        batch += _message(_SUBSYS_NFT << 8, _REQUEST | _ACK | _CREATE, _NFPROTO_INET, 0, attributes)
+        batch += _message(_BATCH_END, _REQUEST, 0, _SUBSYS_NFT, b"")
+        self._socket.send(batch)
+        answer = self._socket.recv(1 << 16)
+        return -int(struct.unpack_from("=i", answer, 16)[0])
+
+
+def _as_commands(table: str, body: str) -> str:
+    """`table X { chain Y {...} }` would set the table's flags to none; chains and rules one by one do not."""
+    commands: list[str] = []
+    chain = ""
+    for line in (line.strip() for line in body.splitlines()):
+        if match := re.fullmatch(r"chain (\w+) \{", line):
+            chain = match[1]
+        elif line.startswith("type "):
+            commands.append(f"add chain inet {table} {chain} {{ {line} }}")
+        elif line and line != "}":
+            commands.append(f"add rule inet {table} {chain} {line}")
+    return "\n".join(commands) + "\n"
+
+
+def _message(kind: int, flags: int, family: int, resource: int, attributes: bytes) -> bytes:
+    body = struct.pack("=BBH", family, 0, socket.htons(resource)) + attributes
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)

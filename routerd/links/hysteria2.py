@@ -1,0 +1,55 @@
+"""hysteria2:// and hy2:// links (hysteria-website, docs/developers/URI-Scheme.md). The port may be a list of ranges."""
+
+from __future__ import annotations
+
+from routerd.links import wall
+from routerd.links.uri import Query, decoded, refuse_insecure, split
+from routerd.links.wall import LinkError
+from routerd.transports.doors import Ports
+from routerd.transports.hysteria2 import OBFUSCATIONS, Hysteria2
+
+MOST_RANGES = 32  # each becomes a rule of the ruleset
+
+
+def hysteria2(text: str) -> tuple[str, Hysteria2]:
+    uri = split(text)
+    refuse(uri.query)
+    host = wall.host(uri.host)
+    ports = ranges(uri.port or "443") + (ranges(uri.query["mport"]) if uri.query.get("mport") else ())
+    sni = wall.host(uri.query.get("sni") or uri.query.get("peer") or uri.host)
+    password = wall.text(decoded(uri.userinfo), "password") if uri.userinfo else ""
+    hops = ports if len(ports) > 1 or ports[0][0] != ports[0][1] else ()
+    return uri.name, Hysteria2(host, ports[0][0], sni, password, hops, *obfuscation(uri.query))
+
+
+def refuse(query: Query) -> None:
+    # sing-box pins the public key (certificate_public_key_sha256), Hysteria the whole certificate.
+    if query.get("pinSHA256"):
+        raise LinkError("The link pins a certificate (pinSHA256), which the engine cannot check.")
+    if query.get("ech"):
+        raise LinkError("The link asks for an encrypted ClientHello (ech=), which is not supported yet.")
+    refuse_insecure(query)
+
+
+def obfuscation(query: Query) -> tuple[str, str]:
+    kind = query.get("obfs", "")
+    if kind in ("", "none"):
+        return "", ""
+    wall.one_of(kind, OBFUSCATIONS, "obfuscation (obfs=)")
+    return kind, wall.text(query.get("obfs-password", ""), "obfuscation password")
+
+
+def ranges(value: str) -> tuple[Ports, ...]:
+    """`443`, `5000-6000`, `443,5000-6000`."""
+    parts = value.split(",")
+    if len(parts) > MOST_RANGES:
+        raise LinkError(f"The link lists too many ports: {MOST_RANGES} ranges are allowed.")
+    return tuple(port_range(part) for part in parts)
+
+
+def port_range(value: str) -> Ports:
+    first, dash, last = value.partition("-")
+    ports = wall.port(first), wall.port(last if dash else first)
+    if ports[0] > ports[1]:
+        raise LinkError("The link has a range of ports that runs backwards.")
+    return ports

@@ -1,0 +1,96 @@
+"""What VLESS, VMess and Trojan links share: the network they ride on, and the TLS around it."""
+
+from __future__ import annotations
+
+import re
+
+from routerd.links import wall
+from routerd.links.uri import Query, refuse_insecure
+from routerd.links.wall import LinkError
+from routerd.transports.xray import Network, Reality, Security, Tls, WebSocket
+
+FINGERPRINTS = ("chrome", "firefox", "safari", "ios", "android", "edge", "360", "qq", "random", "randomized")
+NETWORKS = ("tcp", "raw", "ws")
+ALPN = ("h2", "http/1.1", "h3")
+MLDSA65_BYTES = 1952
+
+
+def network(query: Query, server: str) -> Network:
+    """`server` is who the WebSocket is for, when neither `host` nor the TLS name says so."""
+    chosen = wall.one_of(query.get("type") or "tcp", NETWORKS, "network (type=)")
+    if chosen != "ws":
+        wall.one_of(query.get("headerType") or "none", ("none",), "TCP disguise (headerType=)")
+        return None
+    host = query.get("host") or query.get("sni") or query.get("peer") or server
+    return WebSocket(wall.path(query.get("path") or "/", "WebSocket path"), host_header(host))
+
+
+def host_header(value: str) -> str:
+    """A host, and maybe a port."""
+    match = re.fullmatch(r"(.+?)(?::([0-9]+))?", value) if value.count(":") <= 1 else None
+    if not match:
+        return bracketed(wall.host(value))
+    host = bracketed(wall.host(match[1]))
+    return f"{host}:{wall.port(match[2])}" if match[2] else host
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def security(query: Query, server: str, default: str) -> Security:
+    """The TLS of a link; `default` when it does not say. `server` is the name to ask for when there is no other."""
+    refuse_insecure(query)
+    match wall.one_of(query.get("security") or default, ("tls", "reality", "none"), "security (security=)"):
+        case "tls":
+            return tls(query, server)
+        case "reality":
+            return reality(query, server)
+        case _:
+            return None
+
+
+def fingerprint(query: Query) -> str:
+    return wall.one_of((query.get("fp") or "chrome").lower(), FINGERPRINTS, "browser fingerprint (fp=)")
+
+
+def sni(query: Query, server: str) -> str:
+    """The name to ask for: its own, else the WebSocket's, else the server's (as v2rayN and Xray fall back)."""
+    return wall.host(query.get("sni") or query.get("peer") or query.get("host", "").partition(":")[0] or server)
+
+
+def listed(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def tls(query: Query, server: str) -> Tls:
+    if query.get("ech"):
+        raise LinkError("The link asks for an encrypted ClientHello (ech=), which is not supported yet.")
+    return Tls(
+        sni(query, server),
+        fingerprint(query),
+        tuple(wall.one_of(item, ALPN, "protocol list (alpn=)") for item in listed(query.get("alpn", ""))),
+        tuple(wall.hexadecimal(pin.replace(":", ""), "pin (pcs=)", (64,)) for pin in listed(query.get("pcs", ""))),
+        tuple(wall.host(item) for item in listed(query.get("vcn", ""))),
+    )
+
+
+def reality(query: Query, server: str) -> Reality:
+    public = query.get("pbk", "")
+    wall.key(public, "REALITY public key (pbk=)", 32)
+    mldsa65 = query.get("pqv", "")
+    if mldsa65:
+        wall.key(mldsa65, "REALITY signature key (pqv=)", MLDSA65_BYTES)
+    return Reality(
+        sni(query, server),
+        url_safe(public),
+        wall.hexadecimal(query.get("sid", ""), "REALITY short id (sid=)", range(0, 17, 2)),
+        wall.path(query.get("spx") or "/", "REALITY path (spx=)"),
+        fingerprint(query),
+        url_safe(mldsa65),
+    )
+
+
+def url_safe(key: str) -> str:
+    """Xray reads unpadded base64url and nothing else."""
+    return key.replace("+", "-").replace("/", "_").rstrip("=")

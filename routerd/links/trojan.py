@@ -1,0 +1,18 @@
+"""trojan:// links (trojan-gfw/trojan-url, and what clients added to it)."""
+
+from __future__ import annotations
+
+from routerd.links import stream, wall
+from routerd.links.uri import decoded, server, split
+from routerd.links.wall import LinkError
+from routerd.transports.trojan import Trojan
+
+
+def trojan(text: str) -> tuple[str, Trojan]:
+    uri = split(text)
+    host, port = server(uri, "443")
+    security = stream.security(uri.query, host, "tls")
+    if security is None:
+        raise LinkError("The link has no encryption at all: Trojan needs security=tls.")
+    password = wall.text(decoded(uri.userinfo), "password")
+    return uri.name, Trojan(host, port, password, security, stream.network(uri.query, host))

@@ -1,0 +1,71 @@
+"""A share link taken apart: scheme://userinfo@host:port/path?query#name. By hand, since links are often no URLs.
+
+Hysteria2's port lists and unescaped base64 break the standard library's parser.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from routerd.links import wall
+from routerd.links.wall import LinkError
+
+HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?")
+CHECKS_OFF = {"insecure", "allowinsecure", "allow_insecure", "skip-cert-verify", "skipcertverify"}
+Query = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """`userinfo` is still percent-encoded, the rest is not. `port` is the text after the host's colon."""
+
+    scheme: str
+    userinfo: str = field(repr=False)
+    host: str
+    port: str
+    query: Query = field(repr=False)
+    name: str
+
+
+def decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise LinkError("The link has percent-escapes that are not UTF-8.") from None
+
+
+def query(text: str) -> Query:
+    """A plus is a plus here: links are written with encodeURIComponent. A key that repeats is refused."""
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    found = {decoded(key): decoded(value) for key, _, value in pairs}
+    if len(found) != len(pairs):
+        raise LinkError("The link gives one of its parameters twice.")
+    return found
+
+
+def split(text: str) -> Uri:
+    scheme, _, body = text.partition("://")
+    before, _, fragment = body.partition("#")
+    authority, _, parameters = before.partition("?")
+    userinfo, _, place = authority.rpartition("@")
+    match = HOST_PORT.fullmatch(place.partition("/")[0])
+    if not match:
+        raise LinkError("The link has no server: host:port is needed, with an IPv6 address in brackets.")
+    name = unquote(fragment, errors="replace")
+    return Uri(scheme.lower(), userinfo, decoded(match[1]), match[2] or "", query(parameters), name)
+
+
+def refuse_insecure(query: Query) -> None:
+    """A link that turns certificate checking off is never followed."""
+    for key, value in query.items():
+        if key.lower() in CHECKS_OFF and value.lower() not in ("", "0", "false", "no"):
+            raise LinkError(
+                "The link turns certificate checking off (insecure), so anyone on the way could pose as the server; "
+                "ask for a link without it."
+            )
+
+
+def server(uri: Uri, default_port: str = "") -> tuple[str, int]:
+    return wall.host(uri.host), wall.port(uri.port or default_port)

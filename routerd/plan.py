@@ -1,0 +1,137 @@
+"""From where we stand to how the box should look. Pure, and complete: nothing is left over from before."""
+
+from __future__ import annotations
+
+import dataclasses
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from routerd.model import (
+    Direct,
+    Interface,
+    Launch,
+    Plan,
+    Probe,
+    Refuse,
+    Route,
+    Rule,
+    Starting,
+    State,
+    Tproxy,
+    Up,
+    Upstream,
+)
+from routerd.render import dns, nft, routing
+from routerd.settings import Entry, Settings
+from routerd.transports import Transport
+
+ACTIVE_EVERY, STANDBY_EVERY, STARTING_EVERY = 2.5, 15.0, 1.0  # seconds between probes
+
+
+def plan(settings: Settings, state: State, leases: str) -> Plan:
+    """`leases`: the file on a RAM disk where dnsmasq keeps its leases."""
+    ports = ports_of(settings)
+    launches = tuple(launch for name in state.health if (launch := _launch(settings, state, name)))
+    choice = _choice(settings, state, launches)
+    may_go_direct = settings.on_failure == "direct"
+    policy = nft.Policy(ports, launches, may_go_direct, _upstreams(settings, state, launches))
+    addresses: tuple[Interface, ...] = (settings.address, *([settings.address6] if settings.address6 else []))
+    return Plan(
+        guard=nft.guard(ports),
+        policy=nft.policy(policy),
+        switch=nft.switch(choice),
+        rules=routing.rules(ports, launches, may_go_direct),
+        routes=routing.routes(ports, launches),
+        sysctls=routing.sysctls(ports, launches, may_go_direct),
+        lan=(settings.lan, addresses),
+        services=(dns.resolver(settings), dns.dnsmasq(settings, leases)),
+        launches=launches,
+        probes=tuple(_probe(settings, state, launch) for launch in launches),
+        lookups=_unresolved(settings, state),
+        resolvers=settings.resolvers,
+    )
+
+
+def closed(settings: Settings | None, leases: str) -> Plan:
+    """Nothing may leave: at boot, and while there are no readable settings. The LAN itself goes on where it is known."""
+    if settings is not None:
+        none = dataclasses.replace(settings, transports={}, on_failure="block")
+        return dataclasses.replace(plan(none, State(), leases), lookups=())
+    rules: tuple[Rule, ...] = ()
+    routes: tuple[Route, ...] = ()
+    off = (("net/ipv4/ip_forward", "0"), ("net/ipv6/conf/all/forwarding", "0"))
+    return Plan(nft.guard(None), nft.closed(), "", rules, routes, off, ("", ()), (), (), (), (), ())
+
+
+def ports_of(settings: Settings) -> nft.Ports:
+    return nft.Ports(settings.lan, settings.wan, settings.address, settings.address6, settings.web_port)
+
+
+def _launch(settings: Settings, state: State, name: str) -> Launch | None:
+    """None while it rests, or while its server's name has no address yet."""
+    entry, health = settings.transports[name], state.health[name]
+    if not isinstance(health, Starting | Up):
+        return None
+    located = _located(entry.transport, state)
+    return _limited(entry, located.launch(name, state.slots[name])) if located else None
+
+
+def _located(transport: Transport, state: State) -> Transport | None:
+    """The transport with its server's address in the place of its name."""
+    if is_address(transport.server):
+        return transport
+    known = state.addresses.get(transport.server, ())
+    return dataclasses.replace(transport, server=str(known[0])) if known else None
+
+
+def _limited(entry: Entry, launch: Launch) -> Launch:
+    if entry.ipv6 or not isinstance(launch.exit, Tproxy):
+        return launch
+    return dataclasses.replace(launch, exit=dataclasses.replace(launch.exit, ipv6=False))
+
+
+def _choice(settings: Settings, state: State, launches: tuple[Launch, ...]) -> int | Direct | Refuse:
+    slots = {launch.name: launch.slot for launch in launches}
+    if state.active in slots:
+        return slots[state.active]
+    # The owner opened it for failures only: while transports are still being tried for the first time, it stays shut.
+    tried = bool(state.health) and not any(isinstance(h, Starting) and not h.failures for h in state.health.values())
+    return Direct() if settings.on_failure == "direct" and tried and state.wish is None else Refuse()
+
+
+def _upstreams(settings: Settings, state: State, launches: tuple[Launch, ...]) -> tuple[Upstream, ...]:
+    """Where packets in clear may go: the running transports' servers; the resolvers while a server has no address."""
+    servers = tuple(upstream for launch in launches for upstream in launch.upstreams)
+    return servers + (tuple(map(_resolver, settings.resolvers)) if _unresolved(settings, state) else ())
+
+
+def _resolver(url: str) -> Upstream:
+    parts = urlsplit(url)
+    port = parts.port or 443
+    return Upstream(ip_address(parts.hostname or ""), "tcp", port, port)
+
+
+def _unresolved(settings: Settings, state: State) -> tuple[str, ...]:
+    names = {settings.transports[n].transport.server for n, h in state.health.items() if isinstance(h, Starting | Up)}
+    return tuple(sorted(n for n in names if not is_address(n) and n not in state.addresses))
+
+
+def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
+    health = state.health[launch.name]
+    strikes = health.strikes if isinstance(health, Up) else 0
+    every = STARTING_EVERY if isinstance(health, Starting) else STANDBY_EVERY
+    return Probe(
+        launch.name,
+        launch.slot,
+        settings.targets + settings.canaries,
+        settings.resolvers,
+        ACTIVE_EVERY if launch.name == state.active else every,
+        strikes,
+    )
+
+
+def is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False

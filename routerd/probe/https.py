@@ -1,0 +1,107 @@
+"""One HTTPS request over a socket with a mark: TLS verified, total time limited, body bounded.
+
+SSL_CERT_FILE is honoured, as everywhere (ssl.create_default_context does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import h11
+
+LARGEST = 1 << 17  # bytes of a body
+
+
+class ProbeError(Exception):
+    """Why it did not come through, in a few words; never with an address of the household's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def fetch(
+    url: str, address: str, mark: int, timeout: float, body: bytes | None = None, kind: str = "application/dns-message"
+) -> Answer:
+    """GETs (or POSTs `body` to) `url` at `address` through the exit of `mark`. Raises ProbeError."""
+    try:
+        async with asyncio.timeout(timeout):
+            return await _fetch(url, address, mark, body, kind)
+    except TimeoutError as e:
+        raise ProbeError("no answer in time") from e
+    except ssl.SSLCertVerificationError as e:
+        raise ProbeError(f"the certificate is not the site's: {e.verify_message}") from e
+    except ssl.SSLError as e:
+        raise ProbeError(f"TLS failed: {e.reason or 'broken off'}") from e
+    except ConnectionRefusedError as e:
+        raise ProbeError("refused") from e
+    except ConnectionResetError as e:
+        raise ProbeError("reset") from e
+    except (OSError, h11.ProtocolError) as e:
+        raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off") from e
+
+
+async def _fetch(url: str, address: str, mark: int, body: bytes | None, kind: str) -> Answer:
+    parts = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+        await loop.sock_connect(sock, (address, parts.port or 443))
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname=parts.hostname)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        return await _talk(reader, writer, _request(url, body, kind), body)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            writer.transport.abort()
+
+
+def _request(url: str, body: bytes | None, kind: str) -> h11.Request:
+    parts = urlsplit(url)
+    host = parts.netloc
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = [("Host", host), ("User-Agent", "Mozilla/5.0"), ("Accept", "*/*"), ("Connection", "close")]
+    if body is not None:
+        headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
+    return h11.Request(method="GET" if body is None else "POST", target=target, headers=headers)
+
+
+async def _talk(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request, body: bytes | None
+) -> Answer:
+    connection = h11.Connection(h11.CLIENT)
+    sent = connection.send(request) or b""
+    sent += (connection.send(h11.Data(data=body)) or b"") if body is not None else b""
+    writer.write(sent + (connection.send(h11.EndOfMessage()) or b""))
+    status, received = 0, b""
+    while True:
+        match connection.next_event():
+            case h11.NEED_DATA:
+                connection.receive_data(await reader.read(1 << 15))
+            case h11.Response(status_code=status):
+                pass
+            case h11.Data(data=data):
+                received += data
+                if len(received) > LARGEST:
+                    return Answer(status, received)
+            case h11.EndOfMessage() | h11.ConnectionClosed():
+                return Answer(status, received)

@@ -1,0 +1,268 @@
+"""What the owner asked for, read once from TOML and never half-valid.
+
+The wall: nothing past this file (and links/) handles a raw string that ends in a ruleset, a configuration file or an
+argv. Each error names the key, the value and what is allowed. A secret never stands in an error.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from types import MappingProxyType
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+from routerd.links import LinkError, parse, wg_quick
+from routerd.model import LAST_SLOT
+from routerd.transports import Transport
+
+LIMIT = 1 << 20  # bytes of clearway.toml
+RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
+TARGETS = (
+    "https://www.gstatic.com/generate_204",
+    "https://cp.cloudflare.com/generate_204",
+    "https://detectportal.firefox.com/success.txt",
+)
+
+
+class SettingsError(ValueError):
+    """The owner's to mend. The message begins with the key, e.g. `transport[0].uri: ...`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One [[transport]] of the file."""
+
+    name: str
+    transport: Transport
+    enabled: bool = True
+    ipv6: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    wan: str
+    lan: str
+    address: IPv4Interface
+    address6: IPv6Interface | None = None
+    dhcp: bool = True
+    web_port: int = 8080
+    on_failure: Literal["block", "direct"] = "block"
+    order: Literal["listed", "fastest"] = "listed"
+    standby: int = 2
+    resolvers: tuple[str, ...] = RESOLVERS
+    targets: tuple[str, ...] = TARGETS
+    canaries: tuple[str, ...] = ()
+    transports: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def enabled(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.transports.values() if entry.enabled)
+
+
+Read = Callable[[str], str]
+
+
+def parse_settings(text: str, read: Read) -> Settings:
+    """`text` is clearway.toml; `read(path)` gives a wg-quick file that it names. Raises SettingsError."""
+    if len(text) > LIMIT:
+        raise SettingsError(f"clearway.toml: larger than {LIMIT} bytes")
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        raise SettingsError(f"clearway.toml: not valid TOML: {e}") from e
+    return _settings(Table("", table), read)
+
+
+@dataclass(slots=True)
+class Table:
+    """A TOML table being read: each `take` removes a key, and `done` refuses what is left."""
+
+    path: str
+    values: dict[str, Any]
+
+    def fail(self, key: str, why: str) -> SettingsError:
+        return SettingsError(f"{self.path}{key}: {why}")
+
+    def take(self, key: str, kind: type, default: object = None) -> Any:
+        value = self.values.pop(key, default)
+        if value is None and default is None:
+            raise self.fail(key, "is missing")
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.fail(key, f"must be a {kind.__name__}, not {_shown(value)}")
+        return value
+
+    def table(self, key: str) -> Table:
+        return Table(f"{self.path}{key}.", self.take(key, dict, {}))
+
+    def tables(self, key: str) -> list[Table]:
+        found = self.take(key, list, [])
+        if not all(isinstance(t, dict) for t in found):
+            raise self.fail(key, f"must be written as [[{key}]] tables")
+        return [Table(f"{self.path}{key}[{i}].", t) for i, t in enumerate(found)]
+
+    def strings(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        found = self.take(key, list, list(default))
+        if not all(isinstance(s, str) for s in found):
+            raise self.fail(key, "must be a list of strings")
+        return tuple(found)
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+        value = self.take(key, str, allowed[0])
+        if value not in allowed:
+            raise self.fail(key, f"{_shown(value)} is not one of {', '.join(allowed)}")
+        return cast(str, value)
+
+    def number(self, key: str, default: int, low: int, high: int) -> int:
+        value = self.take(key, int, default)
+        if not low <= value <= high:
+            raise self.fail(key, f"{value} is not within {low} to {high}")
+        return cast(int, value)
+
+    def done(self) -> None:
+        for key in self.values:
+            raise self.fail(_shown(key).strip("'"), "unknown key; see docs/settings.md for those that exist")
+
+
+def _settings(top: Table, read: Read) -> Settings:
+    wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
+    watchdog, web = top.table("watchdog"), top.table("web")
+    settings = Settings(
+        wan=_ifname(wan, "interface"),
+        lan=_ifname(lan, "interface"),
+        address=_address4(lan),
+        address6=_address6(lan),
+        dhcp=lan.take("dhcp", bool, True),
+        web_port=web.number("port", 8080, 1, 65535),
+        on_failure=cast(Literal["block", "direct"], policy.choice("on_failure", ("block", "direct"))),
+        order=cast(Literal["listed", "fastest"], policy.choice("order", ("listed", "fastest"))),
+        standby=policy.number("standby", 2, 0, 8),
+        resolvers=_urls(dns, "resolvers", RESOLVERS, by_address=True),
+        targets=_urls(watchdog, "targets", TARGETS),
+        canaries=_urls(watchdog, "canaries", (), empty=True),
+        transports=_transports(top.tables("transport"), read),
+    )
+    if settings.wan == settings.lan:
+        raise SettingsError(f"lan.interface: {settings.lan!r} is the WAN's too; they must differ")
+    for table in (wan, lan, policy, dns, watchdog, web, top):
+        table.done()
+    return settings
+
+
+def _transports(tables: list[Table], read: Read) -> Mapping[str, Entry]:
+    if len(tables) > LAST_SLOT:
+        raise SettingsError(f"transport: {len(tables)} of them; at most {LAST_SLOT} can be carried")
+    found: dict[str, Entry] = {}
+    for table in tables:
+        entry = _entry(table, read)
+        if entry.name in found:
+            raise table.fail("name", f"{_shown(entry.name)} is taken by another transport; names must differ")
+        found[entry.name] = entry
+    return MappingProxyType(found)
+
+
+def _entry(table: Table, read: Read) -> Entry:
+    name = _name(table)
+    enabled, ipv6 = table.take("enabled", bool, True), table.take("ipv6", bool, True)
+    sources = [key for key in ("uri", "config", "file") if key in table.values]
+    if len(sources) != 1:
+        raise table.fail("uri", "give exactly one of uri (a share link), config (wg-quick text), file (its path)")
+    text = table.take(sources[0], str)
+    try:
+        if sources[0] == "uri":
+            transport = parse(text).transport
+        else:
+            transport = wg_quick(read(text) if sources[0] == "file" else text)
+    except (LinkError, OSError, UnicodeDecodeError) as e:
+        raise table.fail(sources[0], str(e)) from e
+    if (kind := table.take("kind", str, transport.kind)) != transport.kind:
+        raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
+    table.done()
+    return Entry(name, transport, enabled, ipv6)
+
+
+def _name(table: Table) -> str:
+    name = cast(str, table.take("name", str))
+    if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip():
+        raise table.fail("name", f"{_shown(name)} must be 1 to 64 printable characters, without spaces around")
+    return name
+
+
+def _ifname(table: Table, key: str) -> str:
+    name = cast(str, table.take(key, str))
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", name) or name == "lo" or name.startswith("cw-"):
+        raise table.fail(key, f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, cw-*)")
+    return name
+
+
+def _address4(table: Table) -> IPv4Interface:
+    text = table.take("address", str)
+    address = _interface(table, "address", text)
+    if not isinstance(address, IPv4Interface) or not 8 <= address.network.prefixlen <= 30:
+        raise table.fail("address", f"{_shown(text)} must be an IPv4 address with a prefix of /8 to /30")
+    if address.ip in (address.network.network_address, address.network.broadcast_address):
+        raise table.fail("address", f"{_shown(text)} is the network's own or broadcast address, not a host's")
+    return address
+
+
+def _address6(table: Table) -> IPv6Interface | None:
+    text = table.take("address6", str, "")
+    if not text:
+        return None
+    address = _interface(table, "address6", text)
+    if not isinstance(address, IPv6Interface) or address.network.prefixlen != 64:
+        raise table.fail("address6", f"{_shown(text)} must be an IPv6 address with prefix /64 (SLAAC needs 64)")
+    return address
+
+
+def _interface(table: Table, key: str, text: str) -> IPv4Interface | IPv6Interface:
+    try:
+        address = ip_interface(text)
+    except ValueError as e:
+        raise table.fail(key, f"{_shown(text)} is not an address with a prefix, like 192.168.77.1/24") from e
+    if "%" in text or address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local:
+        raise table.fail(key, f"{_shown(text)} cannot be a LAN address")
+    return address
+
+
+def _urls(
+    table: Table, key: str, default: tuple[str, ...], *, by_address: bool = False, empty: bool = False
+) -> tuple[str, ...]:
+    urls = table.strings(key, default)
+    if not urls and not empty:
+        raise table.fail(key, "needs at least one https:// address")
+    for url in urls:
+        _check_url(table, key, url, by_address)
+    return urls
+
+
+def _check_url(table: Table, key: str, url: str, by_address: bool) -> None:
+    allowed = "https://ADDRESS/path" if by_address else "https://HOST/path"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as e:
+        raise table.fail(key, f"{_shown(url)} is not a URL like {allowed}") from e
+    plain = url.isascii() and url.isprintable() and not set(url) & set(" \"'\\<>`{}|^")
+    if parts.scheme != "https" or not plain or not host or parts.username is not None or port == 0:
+        raise table.fail(key, f"{_shown(url)} is not a URL like {allowed}")
+    if by_address and not _is_address(host):
+        raise table.fail(key, f"{_shown(url)} must name its resolver by address, like https://9.9.9.9/dns-query")
+    if not _is_address(host) and not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?", host):
+        raise table.fail(key, f"{_shown(url)} has a host name that is none")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
+def _shown(value: object) -> str:
+    """A value for an error text: quoted, escaped, cut."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

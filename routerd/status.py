@@ -1,0 +1,113 @@
+"""State in words that a person understands. A new problem is one row here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Literal
+
+from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up
+from routerd.settings import Settings
+
+Phase = Literal["open", "switching", "blocked", "offline", "closed"]
+Severity = Literal["info", "warning", "error"]
+
+PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
+    "settings": ("error", "The settings cannot be read; nothing leaves the box", "Mend the file, or restore a backup"),
+    "settings_kept": ("warning", "The new settings have an error; those before stay in force", "Mend the file"),
+    "no_transport": ("error", "No way out is set up", "Add a transport: paste a share link or a WireGuard file"),
+    "wan_down": ("error", "The line to your provider is down", "Check the cable and the modem"),
+    "all_down": ("error", "Every way out is blocked or out of order", "It keeps trying; add another transport"),
+    "chosen_down": ("error", "The transport you chose does not work now", "Choose another, or automatic"),
+    "transport_down": ("warning", "A transport does not work now", "It is tried again by itself"),
+    "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
+    "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
+    "links": ("error", "A tunnel's interface could not be made", "The kernel needs WireGuard or /dev/net/tun"),
+    "lan": ("error", "The LAN port is missing", "Plug it in, or correct lan.interface"),
+    "overlap": ("error", "Your provider's network has the same addresses as your home", "Change lan.address"),
+    "dnsmasq": ("error", "Names and leases are not served", "Another program may hold port 53; see docs/problems.md"),
+    "resolver": ("error", "The resolver does not run", "See docs/problems.md"),
+    "lookup": ("warning", "A server's name could not be looked up", "Use a link with the server's address"),
+    "drift": ("warning", "Another program changed our rules; they were put back", "Find what else manages the firewall"),
+    "guard": ("info", "The kernel or nftables cannot lock the guard table", "Kernel 6.9 or newer"),
+}
+
+
+def status(
+    settings: Settings | None, state: State, traffic: Mapping[str, tuple[int, int]], started: datetime, version: str
+) -> Status:
+    """`traffic`: bytes up and down of each transport. `started`: the wall-clock time of `state.since`."""
+    phase = phase_of(settings, state)
+    transports = tuple(_transport(settings, state, name, traffic.get(name, (0, 0))) for name in settings.transports) if settings else ()
+    return Status(
+        version=version,
+        phase=phase,
+        mode="manual" if state.wish is not None else "auto",
+        active=state.active,
+        since=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        transports=transports,
+        problems=tuple(_problems(settings, state, phase)),
+    )
+
+
+def phase_of(settings: Settings | None, state: State) -> Phase:
+    if settings is None:
+        return "closed"
+    if not state.wan_up:
+        return "offline"
+    if state.active is not None:
+        return "open"
+    untried = any(isinstance(h, Starting) and not h.failures for h in state.health.values())
+    return "switching" if untried else "blocked"
+
+
+def _transport(settings: Settings | None, state: State, name: str, traffic: tuple[int, int]) -> TransportStatus:
+    assert settings is not None
+    entry, health = settings.transports[name], state.health.get(name)
+    return TransportStatus(
+        name=name,
+        kind=entry.transport.kind,
+        state=_state(entry.enabled, health),
+        latency_ms=round(health.latency_ms) if isinstance(health, Up) else None,
+        warm=isinstance(health, Up) and name != state.active,
+        last_error=state.errors.get(name),
+        bytes_up=traffic[0],
+        bytes_down=traffic[1],
+    )
+
+
+def _state(enabled: bool, health: Health | None) -> Literal["up", "suspect", "down", "starting", "disabled"]:
+    match health:
+        case Up(strikes=0):
+            return "up"
+        case Up():
+            return "suspect"
+        case Starting(failures=0):
+            return "starting"
+        case Starting() | Down():
+            return "down"
+        case None:
+            return "starting" if enabled else "disabled"
+
+
+def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator[Problem]:
+    """The consequence is hidden where the cause is shown."""
+    for code, detail in state.faults.items():
+        yield _problem(code, detail)
+    if settings is None:
+        return
+    if phase == "offline":
+        yield _problem("wan_down")
+    elif not settings.enabled:
+        yield _problem("no_transport")
+    elif state.active is None and phase == "blocked":
+        yield _problem("chosen_down" if state.wish is not None else "all_down")
+    else:
+        for name, health in state.health.items():
+            if isinstance(health, Down):
+                yield _problem("transport_down", f"{name}: {health.error}")
+
+
+def _problem(code: str, detail: str = "") -> Problem:
+    severity, title, cure = PROBLEMS[code]
+    return Problem(code, severity, f"{title} ({detail})" if detail else title, cure)

@@ -1,0 +1,40 @@
+"""Every transport we know. A transport is frozen data with one pure method, `launch`: it starts nothing."""
+
+from __future__ import annotations
+
+from dataclasses import Field
+from typing import Any, ClassVar, Protocol
+
+from routerd.model import Launch
+from routerd.transports.hysteria2 import Hysteria2
+from routerd.transports.shadowsocks import Shadowsocks
+from routerd.transports.trojan import Trojan
+from routerd.transports.vless import Vless
+from routerd.transports.vmess import Vmess
+from routerd.transports.wireguard import WireGuard
+
+
+class Transport(Protocol):
+    """`server` is the upstream's host: an IP address by the time `launch` is called, plan.py sees to that.
+
+    Every transport is a dataclass, so that plan.py may `replace(transport, server=address)`.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    kind: ClassVar[str]
+
+    @property
+    def server(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    def launch(self, name: str, slot: int) -> Launch:
+        """What to run. Raises ValueError when `server` is still a name."""
+        ...
+
+
+KINDS: dict[str, type[Transport]] = {
+    kind.kind: kind for kind in (Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard)
+}

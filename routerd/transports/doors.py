@@ -1,0 +1,24 @@
+"""The two doors of an engine: the transparent port that packets enter by, the addresses its own packets go to."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Literal
+
+from routerd.model import Tproxy, Upstream
+
+FIRST_PORT = 12300  # plus the slot
+
+Proto = Literal["tcp", "udp"]
+Ports = tuple[int, int]  # first, last
+
+
+def tproxy(slot: int) -> Tproxy:
+    """The transparent port of `slot`."""
+    return Tproxy(FIRST_PORT + slot)
+
+
+def upstreams(server: str, ports: tuple[Ports, ...], *protos: Proto) -> tuple[Upstream, ...]:
+    """Where the engine may go. Raises ValueError when `server` is no IP address: engines look up no names."""
+    address = ip_address(server)
+    return tuple(Upstream(address, proto, first, last) for proto in protos for first, last in ports)

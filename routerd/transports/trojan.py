@@ -1,0 +1,29 @@
+"""Trojan by Xray: a password inside TLS, over TCP or a WebSocket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from routerd.model import Launch
+from routerd.transports import xray
+from routerd.transports.doors import upstreams
+
+
+@dataclass(frozen=True, slots=True)
+class Trojan:
+    kind: ClassVar[str] = "trojan"
+
+    server: str
+    port: int
+    password: str = field(repr=False)
+    security: xray.Tls | xray.Reality
+    network: xray.Network = None
+
+    def launch(self, name: str, slot: int) -> Launch:
+        outbound: dict[str, object] = {
+            "protocol": "trojan",
+            "settings": {"address": self.server, "port": self.port, "password": self.password},
+            "streamSettings": xray.stream(self.network, self.security),
+        }
+        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"))

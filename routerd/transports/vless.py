@@ -1,0 +1,41 @@
+"""VLESS by Xray: over TLS or REALITY, with Vision or a WebSocket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from routerd.model import Launch
+from routerd.transports import xray
+from routerd.transports.doors import upstreams
+
+FLOWS = ("", "xtls-rprx-vision", "xtls-rprx-vision-udp443")
+
+
+@dataclass(frozen=True, slots=True)
+class Vless:
+    """`encryption` is "none", or VLESS's own (mlkem768x25519plus…), a public key that needs no TLS around it."""
+
+    kind: ClassVar[str] = "vless"
+
+    server: str
+    port: int
+    uuid: str = field(repr=False)
+    security: xray.Security
+    network: xray.Network = None
+    flow: str = ""
+    encryption: str = field(default="none", repr=False)
+
+    def launch(self, name: str, slot: int) -> Launch:
+        outbound: dict[str, object] = {
+            "protocol": "vless",
+            "settings": {
+                "address": self.server,
+                "port": self.port,
+                "id": self.uuid,
+                "flow": self.flow,
+                "encryption": self.encryption,
+            },
+            "streamSettings": xray.stream(self.network, self.security),
+        }
+        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"))

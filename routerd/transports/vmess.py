@@ -1,0 +1,33 @@
+"""VMess (AEAD) by Xray: over TCP or a WebSocket, with or without TLS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from routerd.model import Launch
+from routerd.transports import xray
+from routerd.transports.doors import upstreams
+
+CIPHERS = ("auto", "aes-128-gcm", "chacha20-poly1305", "none", "zero")
+UNENCRYPTED = ("none", "zero")  # fit only for the inside of TLS
+
+
+@dataclass(frozen=True, slots=True)
+class Vmess:
+    kind: ClassVar[str] = "vmess"
+
+    server: str
+    port: int
+    uuid: str = field(repr=False)
+    cipher: str = "auto"
+    security: xray.Security = None
+    network: xray.Network = None
+
+    def launch(self, name: str, slot: int) -> Launch:
+        outbound: dict[str, object] = {
+            "protocol": "vmess",
+            "settings": {"address": self.server, "port": self.port, "id": self.uuid, "security": self.cipher},
+            "streamSettings": xray.stream(self.network, self.security),
+        }
+        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"))

@@ -1,0 +1,127 @@
+"""What every Xray child has in common (schema 26.x): one outbound behind a dokodemo-door, and the streams it rides on.
+
+No DNS, no sniffing, no routing: the destination is the address that the household chose, and the first outbound takes
+everything. UDP is full-cone by default (XUDP for VLESS and VMess).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from routerd.model import UPSTREAM_SLOT, Launch, Upstream, mark
+from routerd.transports.doors import tproxy
+
+Json = dict[str, object]
+
+# Seconds of silence. The default idle of 300 would cut the push channels of telephones, which speak every 15 to 28
+# minutes; the defaults of 1 cut a half-closed connection that still answers. UDP has its own two minutes
+# (app/proxyman/inbound/worker.go), so a long idle costs nothing there.
+TIMEOUTS = {"handshake": 8, "connIdle": 1800, "uplinkOnly": 30, "downlinkOnly": 30}
+
+SOCKOPT: Json = {
+    "mark": mark(UPSTREAM_SLOT),  # an int32 there (infra/conf/transport_sockopt.go): slots stay under 0x80
+    "tcpKeepAliveIdle": 30,
+    "tcpKeepAliveInterval": 10,
+    "tcpUserTimeout": 15000,  # milliseconds: a server that answers nothing is given up, SYN included
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS in a browser's clothes. `pins`: SHA-256 of the certificate, in hex, in place of the authorities."""
+
+    sni: str
+    fingerprint: str = "chrome"
+    alpn: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # that the certificate may carry instead of `sni`
+
+
+@dataclass(frozen=True, slots=True)
+class Reality:
+    """REALITY: the handshake of `sni`'s own site. `public_key` is base64url, `short_id` is hex."""
+
+    sni: str
+    public_key: str
+    short_id: str = ""
+    spider: str = "/"
+    fingerprint: str = "chrome"
+    mldsa65: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocket:
+    path: str = "/"
+    host: str = ""
+
+
+Security = Tls | Reality | None
+Network = WebSocket | None  # None: plain TCP
+
+
+def tls_settings(tls: Tls) -> Json:
+    optional: Json = {
+        "alpn": list(tls.alpn),
+        "pinnedPeerCertSha256": ",".join(tls.pins),
+        "verifyPeerCertByName": ",".join(tls.names),
+    }
+    settings: Json = {"serverName": tls.sni, "fingerprint": tls.fingerprint}
+    return settings | {key: value for key, value in optional.items() if value}
+
+
+def reality_settings(reality: Reality) -> Json:
+    settings: Json = {
+        "serverName": reality.sni,
+        "fingerprint": reality.fingerprint,
+        "password": reality.public_key,
+        "shortId": reality.short_id,
+        "spiderX": reality.spider,
+    }
+    return settings | ({"mldsa65Verify": reality.mldsa65} if reality.mldsa65 else {})
+
+
+def secured(security: Security) -> Json:
+    match security:
+        case Tls():
+            return {"security": "tls", "tlsSettings": tls_settings(security)}
+        case Reality():
+            return {"security": "reality", "realitySettings": reality_settings(security)}
+        case None:
+            return {"security": "none"}
+
+
+def carried(network: Network) -> Json:
+    match network:
+        case WebSocket(path, host):
+            return {"network": "ws", "wsSettings": {"path": path} | ({"host": host} if host else {})}
+        case None:
+            return {"network": "raw"}
+
+
+def stream(network: Network, security: Security) -> Json:
+    """The `streamSettings` of an outbound."""
+    return carried(network) | secured(security) | {"sockopt": SOCKOPT}
+
+
+def inbound(listen: str, port: int) -> Json:
+    return {
+        "tag": f"in-{listen}",
+        "listen": listen,
+        "port": port,
+        "protocol": "dokodemo-door",
+        "settings": {"network": "tcp,udp", "followRedirect": True},
+        "streamSettings": {"sockopt": {"tproxy": "tproxy"}},
+    }
+
+
+def launch(name: str, slot: int, outbound: Json, upstreams: tuple[Upstream, ...]) -> Launch:
+    """An Xray child whose only way out is `outbound`."""
+    exit = tproxy(slot)
+    config = {
+        "log": {"access": "none", "loglevel": "none"},
+        "policy": {"levels": {"0": TIMEOUTS}},
+        "inbounds": [inbound("127.0.0.1", exit.port), inbound("::1", exit.port)],
+        "outbounds": [{"tag": "out", **outbound}],
+    }
+    return Launch(name, slot, ("xray", "run", "-c", "stdin:"), exit, upstreams, stdin=json.dumps(config))
