@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--state-dir", type=Path, default=Path("/var/lib/clearway"))
         verb.add_argument("--runtime-dir", type=Path, default=Path("/run/clearway"))
         if name == "print":
-            verb.add_argument("--state", default="closed", help="closed, switching, or the name of a transport that is up")
+            verb.add_argument(
+                "--state", default="closed", help="closed, switching, or the name of a transport that is up"
+            )
     return parser
 
 
@@ -66,7 +68,11 @@ def _file(arguments: argparse.Namespace) -> ConfigFile:
 def _check(arguments: argparse.Namespace) -> int:
     settings = _file(arguments).read()
     nft = Nft()
-    for shown in (_plan(settings, "closed"), _plan(settings, "switching"), *(_plan(settings, n) for n in settings.transports)):
+    for shown in (
+        _plan(settings, "closed"),
+        _plan(settings, "switching"),
+        *(_plan(settings, n) for n in settings.transports),
+    ):
         nft.check(shown.guard)
         nft.check(shown.policy + shown.switch)
     print(f"{arguments.config}: {len(settings.transports)} transports; the kernel takes every ruleset")
@@ -122,7 +128,9 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         lock.bind(LOCK)
     except OSError:
-        raise Failure("another routerd runs in this network namespace; stop it first (systemctl stop clearway)") from None
+        raise Failure(
+            "another routerd runs in this network namespace; stop it first (systemctl stop clearway)"
+        ) from None
     for folder in (arguments.state_dir, arguments.runtime_dir):
         try:
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)

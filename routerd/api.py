@@ -56,7 +56,13 @@ async def _transports(daemon: Daemon, _path: dict[str, str], _body: Body) -> tup
     entries = daemon.settings.transports.values() if daemon.settings else ()
     return 200, {
         "transports": [
-            {"name": e.name, "kind": e.transport.kind, "enabled": e.enabled, "server": e.transport.server, "port": e.transport.port}
+            {
+                "name": e.name,
+                "kind": e.transport.kind,
+                "enabled": e.enabled,
+                "server": e.transport.server,
+                "port": e.transport.port,
+            }
             for e in entries
         ]
     }
@@ -252,7 +258,11 @@ async def _dispatch(daemon: Daemon, method: str, path: str, raw: bytes) -> tuple
             if verb == method:
                 names = {key: unquote(value) for key, value in match.groupdict().items()}
                 return await handler(daemon, names, _json(raw))
-    raise ApiError(405, "method", f"{method} is not possible here") if found else ApiError(404, "path", "there is nothing here")
+    raise (
+        ApiError(405, "method", f"{method} is not possible here")
+        if found
+        else ApiError(404, "path", "there is nothing here")
+    )
 
 
 def _json(raw: bytes) -> Body:

@@ -87,7 +87,9 @@ class Daemon:
 
     async def _apply(self) -> None:
         leases = str(prepare_leases(self.runtime))
-        await self.world.apply(plan(self.settings, self.state, leases) if self.settings else closed(self.file.last_good(), leases))
+        await self.world.apply(
+            plan(self.settings, self.state, leases) if self.settings else closed(self.file.last_good(), leases)
+        )
         self.beat()
         for tell in tuple(self.listeners):
             tell()
@@ -123,7 +125,9 @@ def _news(before: State, after: State) -> list[tuple[str, str]]:
     """What changed, in words."""
     lines = []
     if before.active != after.active:
-        lines.append(("switch", f"now through {after.active}" if after.active else "no way out: the household is refused"))
+        lines.append(
+            ("switch", f"now through {after.active}" if after.active else "no way out: the household is refused")
+        )
     for name, health in after.health.items():
         if isinstance(health, Down) and not isinstance(before.health.get(name), Down):
             lines.append(("down", f"{name}: {health.error}"))

@@ -250,7 +250,7 @@ class Probe:
     name: str
     slot: int
     targets: tuple[str, ...]
-    resolvers: tuple[str, ...]
+    resolvers: int  # how many there are to ask
     interval: float
     urgent: int = 0
 
@@ -274,7 +274,7 @@ class Plan:
     launches: tuple[Launch, ...]
     probes: tuple[Probe, ...]
     lookups: tuple[str, ...]
-    resolvers: tuple[str, ...]
+    resolvers: int
 
 
 @dataclass(frozen=True, slots=True)

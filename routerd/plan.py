@@ -44,11 +44,11 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         routes=routing.routes(ports, launches),
         sysctls=routing.sysctls(ports, launches, may_go_direct),
         lan=(settings.lan, addresses),
-        services=(dns.resolver(settings), dns.dnsmasq(settings, leases)),
+        services=(dns.resolver(settings, state.slots.values()), dns.dnsmasq(settings, leases)),
         launches=launches,
         probes=tuple(_probe(settings, state, launch) for launch in launches),
         lookups=_unresolved(settings, state),
-        resolvers=settings.resolvers,
+        resolvers=len(settings.resolvers),
     )
 
 
@@ -60,7 +60,7 @@ def closed(settings: Settings | None, leases: str) -> Plan:
     rules: tuple[Rule, ...] = ()
     routes: tuple[Route, ...] = ()
     off = (("net/ipv4/ip_forward", "0"), ("net/ipv6/conf/all/forwarding", "0"))
-    return Plan(nft.guard(None), nft.closed(), "", rules, routes, off, ("", ()), (), (), (), (), ())
+    return Plan(nft.guard(None), nft.closed(), "", rules, routes, off, ("", ()), (), (), (), (), 0)
 
 
 def ports_of(settings: Settings) -> nft.Ports:
@@ -124,7 +124,7 @@ def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
         launch.name,
         launch.slot,
         settings.targets + settings.canaries,
-        settings.resolvers,
+        len(settings.resolvers),
         ACTIVE_EVERY if launch.name == state.active else every,
         strikes,
     )

@@ -19,6 +19,7 @@ from routerd.links import LinkError, parse, wg_quick
 from routerd.model import LAST_SLOT
 from routerd.transports import Transport
 
+MOST_RESOLVERS = 4
 LIMIT = 1 << 20  # bytes of clearway.toml
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
 TARGETS = (
@@ -194,7 +195,9 @@ def _name(table: Table) -> str:
 def _ifname(table: Table, key: str) -> str:
     name = cast(str, table.take(key, str))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", name) or name == "lo" or name.startswith("cw-"):
-        raise table.fail(key, f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, cw-*)")
+        raise table.fail(
+            key, f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, cw-*)"
+        )
     return name
 
 
@@ -234,6 +237,8 @@ def _urls(
     urls = table.strings(key, default)
     if not urls and not empty:
         raise table.fail(key, "needs at least one https:// address")
+    if by_address and len(urls) > MOST_RESOLVERS:
+        raise table.fail(key, f"{len(urls)} of them; at most {MOST_RESOLVERS} are asked")
     for url in urls:
         _check_url(table, key, url, by_address)
     return urls

@@ -28,7 +28,11 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "dnsmasq": ("error", "Names and leases are not served", "Another program may hold port 53; see docs/problems.md"),
     "resolver": ("error", "The resolver does not run", "See docs/problems.md"),
     "lookup": ("warning", "A server's name could not be looked up", "Use a link with the server's address"),
-    "drift": ("warning", "Another program changed our rules; they were put back", "Find what else manages the firewall"),
+    "drift": (
+        "warning",
+        "Another program changed our rules; they were put back",
+        "Find what else manages the firewall",
+    ),
     "guard": ("info", "The kernel or nftables cannot lock the guard table", "Kernel 6.9 or newer"),
 }
 
@@ -38,7 +42,11 @@ def status(
 ) -> Status:
     """`traffic`: bytes up and down of each transport. `started`: the wall-clock time of `state.since`."""
     phase = phase_of(settings, state)
-    transports = tuple(_transport(settings, state, name, traffic.get(name, (0, 0))) for name in settings.transports) if settings else ()
+    transports = (
+        tuple(_transport(settings, state, name, traffic.get(name, (0, 0))) for name in settings.transports)
+        if settings
+        else ()
+    )
     return Status(
         version=version,
         phase=phase,

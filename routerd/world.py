@@ -32,7 +32,6 @@ from routerd.model import (
     Plan,
     Resolved,
     WanChanged,
-    mark,
 )
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
@@ -115,6 +114,7 @@ class World:
             case "children":
                 await self._children.apply(_children(plan, bool(self._links.kernel)))
             case _:
+                self._put(WanChanged(await wan_is_up(self._netlink, self._wan)))
                 await self._part("lan", self._addresses, plan)
                 await self._part("links", self._make_links, plan)
                 await self._part("routing", self._routing, plan)
@@ -189,12 +189,12 @@ class World:
             if name not in self._tasks or self._tasks[name].done():
                 self._tasks[name] = asyncio.create_task(self._resolve(name, plan.resolvers))
 
-    async def _resolve(self, name: str, resolvers: tuple[str, ...]) -> None:
+    async def _resolve(self, name: str, resolvers: int) -> None:
         """A transport's server name, by DoH from the box itself; tried until it is known."""
         pause = 1.0
         while self._plan is None or name in self._plan.lookups:
             try:
-                self._put(Resolved(name, await lookup(name, resolvers, mark(UPSTREAM_SLOT), 4.0)))
+                self._put(Resolved(name, await lookup(name, resolvers, UPSTREAM_SLOT, 4.0)))
                 self._put(Misapplied("lookup", ""))
                 return
             except ProbeError as e:
@@ -226,8 +226,6 @@ class World:
         self._later("routes", SETTLE, self._look_at_routes)
 
     async def _look_at_routes(self) -> None:
-        if self._wan:
-            self._put(WanChanged(await wan_is_up(self._netlink, self._wan)))
         self._put(Drifted("routes"))
 
     def _ruleset_changed(self, pid: int) -> None:

@@ -106,7 +106,12 @@ class Children:
 def confined(argv: tuple[str, ...], engine: str) -> tuple[str, ...]:
     prefix = ["setpriv", "--pdeathsig", "SIGKILL"]
     if engine not in PRIVILEGED and os.geteuid() == 0:
-        prefix += ["--no-new-privs", f"--bounding-set={CAPABILITIES}", f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]
+        prefix += [
+            "--no-new-privs",
+            f"--bounding-set={CAPABILITIES}",
+            f"--inh-caps={CAPABILITIES}",
+            f"--ambient-caps={CAPABILITIES}",
+        ]
         if reachable(argv):
             prefix += ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
     return (*prefix, "--", *argv)

@@ -11,6 +11,8 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+from routerd.host import nfnetlink
+
 
 class NftError(RuntimeError):
     """The kernel or the parser refused; the message is libnftables' own first line."""
@@ -65,9 +67,7 @@ def outline(text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     chain = ""
     for line in text.splitlines():
-        if match := re.match(r"\s*chain (\w+) \{", line):
-            chain = match[1]
-        elif match := re.match(r"add rule inet \w+ (\w+) ", line):
+        if (match := re.match(r"\s*chain (\w+) \{", line)) or (match := re.match(r"add rule inet \w+ (\w+) ", line)):
             chain = match[1]
         if match := re.search(r'comment "clearway: ([^"]*)"', line):
             found.setdefault(chain, []).append(match[1])
@@ -76,10 +76,8 @@ def outline(text: str) -> dict[str, list[str]]:
 
 # -- a table that nobody else can flush ---------------------------------------------------------------------------
 
-_NFNL, _SUBSYS_NFT = socket.AF_NETLINK, 10
-_NETLINK_NETFILTER = 12
+_SUBSYS_NFT = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_REQUEST, _ACK, _CREATE = 0x1, 0x4, 0x400
 _NFPROTO_INET = 1
 _OWNER, _PERSIST = 0x2, 0x4  # include/uapi/linux/netfilter/nf_tables.h; `persist` since Linux 6.9
 
@@ -100,9 +98,8 @@ class OwnedTable:
     def load(self, nft: Nft, text: str) -> None:
         """Puts `text` in place of whatever the table holds; the other layers stand meanwhile."""
         self.release()
-        nft.run(f"add table inet {self.name}\ndelete table inet {self.name}\n") if not nft.listing(self.name) else nft.run(
-            f"delete table inet {self.name}\n"
-        )
+        if nft.listing(self.name):
+            nft.run(f"delete table inet {self.name}\n")
         persistent = self._table(_PERSIST) == 0
         body = text.replace(f"table inet {self.name} {{", "", 1).rsplit("}", 1)[0]
         nft.run(_as_commands(self.name, body) if persistent else text)
@@ -120,16 +117,15 @@ class OwnedTable:
     def _table(self, flags: int) -> int:
         """The kernel's errno for NEWTABLE with `flags`; 0 when it did."""
         if self._socket is None:
-            self._socket = socket.socket(_NFNL, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
-            self._socket.bind((0, 0))
-            self._socket.settimeout(2)
-        attributes = _attribute(1, self.name.encode() + b"\0") + _attribute(2, struct.pack(">I", flags))
-        batch = _message(_BATCH_BEGIN, _REQUEST, 0, _SUBSYS_NFT, b"")
-        batch += _message(_SUBSYS_NFT << 8, _REQUEST | _ACK | _CREATE, _NFPROTO_INET, 0, attributes)
-        batch += _message(_BATCH_END, _REQUEST, 0, _SUBSYS_NFT, b"")
-        self._socket.send(batch)
-        answer = self._socket.recv(1 << 16)
-        return -int(struct.unpack_from("=i", answer, 16)[0])
+            self._socket = nfnetlink.connect()
+        attributes = nfnetlink.attribute(1, self.name.encode() + b"\0") + nfnetlink.attribute(
+            2, struct.pack(">I", flags)
+        )
+        asked = nfnetlink.REQUEST | nfnetlink.ACK | nfnetlink.CREATE
+        batch = nfnetlink.message(_BATCH_BEGIN, nfnetlink.REQUEST, 0, _SUBSYS_NFT, b"")
+        batch += nfnetlink.message(_SUBSYS_NFT << 8, asked, _NFPROTO_INET, 0, attributes)
+        batch += nfnetlink.message(_BATCH_END, nfnetlink.REQUEST, 0, _SUBSYS_NFT, b"")
+        return nfnetlink.ask(self._socket, batch)
 
 
 def _as_commands(table: str, body: str) -> str:
@@ -144,12 +140,3 @@ def _as_commands(table: str, body: str) -> str:
         elif line and line != "}":
             commands.append(f"add rule inet {table} {chain} {line}")
     return "\n".join(commands) + "\n"
-
-
-def _message(kind: int, flags: int, family: int, resource: int, attributes: bytes) -> bytes:
-    body = struct.pack("=BBH", family, 0, socket.htons(resource)) + attributes
-    return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
-
-
-def _attribute(kind: int, data: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)

@@ -34,13 +34,11 @@ def _context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def fetch(
-    url: str, address: str, mark: int, timeout: float, body: bytes | None = None, kind: str = "application/dns-message"
-) -> Answer:
-    """GETs (or POSTs `body` to) `url` at `address` through the exit of `mark`. Raises ProbeError."""
+async def fetch(url: str, address: str, mark: int, timeout: float) -> Answer:
+    """GETs `url` at `address` through the exit of `mark`. Raises ProbeError."""
     try:
         async with asyncio.timeout(timeout):
-            return await _fetch(url, address, mark, body, kind)
+            return await _fetch(url, address, mark)
     except TimeoutError as e:
         raise ProbeError("no answer in time") from e
     except ssl.SSLCertVerificationError as e:
@@ -55,7 +53,7 @@ async def fetch(
         raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off") from e
 
 
-async def _fetch(url: str, address: str, mark: int, body: bytes | None, kind: str) -> Answer:
+async def _fetch(url: str, address: str, mark: int) -> Answer:
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
@@ -68,29 +66,24 @@ async def _fetch(url: str, address: str, mark: int, body: bytes | None, kind: st
         sock.close()
         raise
     try:
-        return await _talk(reader, writer, _request(url, body, kind), body)
+        return await _talk(reader, writer, _request(url))
     finally:
         writer.close()
         with contextlib.suppress(OSError, ssl.SSLError):
             writer.transport.abort()
 
 
-def _request(url: str, body: bytes | None, kind: str) -> h11.Request:
+def _request(url: str) -> h11.Request:
     parts = urlsplit(url)
     host = parts.netloc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = [("Host", host), ("User-Agent", "Mozilla/5.0"), ("Accept", "*/*"), ("Connection", "close")]
-    if body is not None:
-        headers += [("Content-Type", kind), ("Content-Length", str(len(body)))]
-    return h11.Request(method="GET" if body is None else "POST", target=target, headers=headers)
+    return h11.Request(method="GET", target=target, headers=headers)
 
 
-async def _talk(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request, body: bytes | None
-) -> Answer:
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request) -> Answer:
     connection = h11.Connection(h11.CLIENT)
     sent = connection.send(request) or b""
-    sent += (connection.send(h11.Data(data=body)) or b"") if body is not None else b""
     writer.write(sent + (connection.send(h11.EndOfMessage()) or b""))
     status, received = 0, b""
     while True:

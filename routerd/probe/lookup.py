@@ -1,23 +1,24 @@
-"""Names by DoH (RFC 8484), each query through the exit of a mark; never in clear."""
+"""Names for probes and for servers: asked of our resolver child, which asks by DoH through the exit of a slot."""
 
 from __future__ import annotations
 
 import asyncio
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
+import dns.asyncquery
 import dns.exception
 import dns.message
 import dns.rcode
 import dns.rdatatype
 
 from routerd.model import Address
-from routerd.probe.https import ProbeError, fetch
+from routerd.probe.https import ProbeError
+from routerd.render.dns import port_of
 
 
-async def lookup(name: str, resolvers: tuple[str, ...], mark: int, timeout: float, family: str = "A") -> tuple[Address, ...]:
-    """The first good answer of any resolver, all asked at once. Raises ProbeError."""
-    tasks = [asyncio.create_task(_ask(url, name, mark, timeout, family)) for url in resolvers]
+async def lookup(name: str, resolvers: int, slot: int, timeout: float, family: str = "A") -> tuple[Address, ...]:
+    """The first good answer of `resolvers` resolvers, all asked at once, through `slot`. Raises ProbeError."""
+    tasks = [asyncio.create_task(_ask(port_of(slot, i), name, timeout, family)) for i in range(resolvers)]
     error = ProbeError("no resolver")
     try:
         for done in asyncio.as_completed(tasks):
@@ -32,16 +33,14 @@ async def lookup(name: str, resolvers: tuple[str, ...], mark: int, timeout: floa
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _ask(url: str, name: str, mark: int, timeout: float, family: str) -> tuple[Address, ...]:
+async def _ask(port: int, name: str, timeout: float, family: str) -> tuple[Address, ...]:
     query = dns.message.make_query(name, family)
-    query.id = 0  # RFC 8484, section 4.1: cache friendly, and no fingerprint
-    answer = await fetch(url, urlsplit(url).hostname or "", mark, timeout, query.to_wire())
     try:
-        message = dns.message.from_wire(answer.body)
-    except dns.exception.DNSException as e:
-        raise ProbeError("the resolver's answer is none") from e
+        answer = await dns.asyncquery.udp(query, "127.0.0.1", timeout=timeout, port=port)
+    except (dns.exception.DNSException, OSError) as e:
+        raise ProbeError("no resolver answers") from e
     kind = dns.rdatatype.from_text(family)
-    found = tuple(ip_address(item.address) for rrset in message.answer if rrset.rdtype == kind for item in rrset)
-    if answer.status != 200 or message.rcode() != dns.rcode.NOERROR or not found:
-        raise ProbeError(f"the resolver has no address ({dns.rcode.to_text(message.rcode())})")
+    found = tuple(ip_address(item.address) for rrset in answer.answer if rrset.rdtype == kind for item in rrset)
+    if answer.rcode() != dns.rcode.NOERROR or not found:
+        raise ProbeError(f"the resolver has no address ({dns.rcode.to_text(answer.rcode())})")
     return found

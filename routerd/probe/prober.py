@@ -95,7 +95,7 @@ class Prober:
             return host
         until, address = self._addresses.get((probe.name, host), (0.0, ""))
         if time.monotonic() > until:
-            found = await lookup(host, probe.resolvers, mark(probe.slot), timeout)
+            found = await lookup(host, probe.resolvers, probe.slot, timeout)
             address = str(found[0])
             self._addresses[(probe.name, host)] = (time.monotonic() + REMEMBER, address)
         return address

@@ -6,13 +6,14 @@ dnsmasq has no other upstream, so a dead exit means no answer, never an answer i
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from ipaddress import IPv4Address, ip_address
 from urllib.parse import urlsplit
 
-from routerd.model import OWN_SLOT, Service, mark
-from routerd.settings import Settings
+from routerd.model import OWN_SLOT, UPSTREAM_SLOT, Service, mark
+from routerd.settings import MOST_RESOLVERS, Settings
 
-PORT = 12253  # resolver i listens on 127.0.0.1:PORT+i
+PORT = 12400  # behind the transports' own, 12300 + slot
 
 
 def dnsmasq(settings: Settings, leases: str) -> Service:
@@ -25,7 +26,7 @@ def dnsmasq(settings: Settings, leases: str) -> Service:
         f"interface={settings.lan}",
         "except-interface=lo",
         "bind-dynamic",
-        *(f"server=127.0.0.1#{PORT + i}" for i in range(len(settings.resolvers))),
+        *(f"server=127.0.0.1#{port_of(OWN_SLOT, i)}" for i in range(len(settings.resolvers))),
         "cache-size=4000",
         "domain-needed",
         "local=/lan/",
@@ -52,7 +53,11 @@ def _dhcp(settings: Settings, leases: str) -> list[str]:
     ]
     if settings.address6:
         network = settings.address6.network.network_address
-        lines += [f"dhcp-range={network},ra-only,64,12h", "enable-ra", f"dhcp-option=option6:dns-server,[{settings.address6.ip}]"]
+        lines += [
+            f"dhcp-range={network},ra-only,64,12h",
+            "enable-ra",
+            f"dhcp-option=option6:dns-server,[{settings.address6.ip}]",
+        ]
     return lines
 
 
@@ -67,36 +72,54 @@ def lease_range(settings: Settings) -> tuple[IPv4Address, IPv4Address]:
     return (own + 1 if first <= own <= last else first), last
 
 
-def resolver(settings: Settings) -> Service:
-    """One sing-box that speaks DoH; its packets carry OWN_SLOT's mark and so go the household's way."""
-    count = range(len(settings.resolvers))
+def port_of(slot: int, resolver: int) -> int:
+    """Where on 127.0.0.1 the resolver child takes questions for `slot`; OWN_SLOT's are the household's."""
+    return PORT + slot * MOST_RESOLVERS + resolver
+
+
+def resolver(settings: Settings, slots: Iterable[int]) -> Service:
+    """One sing-box that speaks DoH, with a door for each slot and resolver.
+
+    A door's packets carry its slot's mark: the household's (OWN_SLOT) follow the active exit, a transport's own are
+    for its probes, and UPSTREAM_SLOT's, straight from the box, look up servers' names.
+    """
+    doors = [
+        (slot, i, url) for slot in (OWN_SLOT, UPSTREAM_SLOT, *sorted(slots)) for i, url in enumerate(settings.resolvers)
+    ]
     config = {
         "log": {"disabled": True},
         "dns": {
-            "servers": [_server(i, url) for i, url in enumerate(settings.resolvers)],
-            "rules": [{"inbound": [f"ask-{i}"], "action": "route", "server": f"doh-{i}"} for i in count],
-            "final": "doh-0",
+            "servers": [_server(slot, i, url) for slot, i, url in doors],
+            "rules": [
+                {"inbound": [f"ask-{slot}-{i}"], "action": "route", "server": f"doh-{slot}-{i}"} for slot, i, _ in doors
+            ],
+            "final": f"doh-{OWN_SLOT}-0",
             "disable_cache": True,
         },
         "inbounds": [
-            {"type": "direct", "tag": f"ask-{i}", "listen": "127.0.0.1", "listen_port": PORT + i} for i in count
+            {"type": "direct", "tag": f"ask-{slot}-{i}", "listen": "127.0.0.1", "listen_port": port_of(slot, i)}
+            for slot, i, _ in doors
         ],
         "outbounds": [{"type": "direct", "tag": "direct", "routing_mark": mark(OWN_SLOT)}],
-        "route": {"rules": [{"action": "hijack-dns"}], "final": "direct", "default_domain_resolver": "doh-0"},
+        "route": {
+            "rules": [{"action": "hijack-dns"}],
+            "final": "direct",
+            "default_domain_resolver": f"doh-{OWN_SLOT}-0",
+        },
     }
     return Service("resolver", ("sing-box", "run", "-c", "stdin"), json.dumps(config, indent=1, sort_keys=True))
 
 
-def _server(i: int, url: str) -> dict[str, object]:
+def _server(slot: int, i: int, url: str) -> dict[str, object]:
     parts = urlsplit(url)
     host = str(ip_address(parts.hostname or ""))
     return {
         "type": "https",
-        "tag": f"doh-{i}",
+        "tag": f"doh-{slot}-{i}",
         "server": host,
         "server_port": parts.port or 443,
         "path": parts.path or "/dns-query",
         "tls": {"enabled": True, "server_name": host},
-        "routing_mark": mark(OWN_SLOT),
+        "routing_mark": mark(slot),
         "connect_timeout": "3s",
     }

@@ -18,7 +18,6 @@ from routerd.model import (
     SLOT_MASK,
     UPSTREAM_SLOT,
     Direct,
-    Exit,
     Launch,
     Link,
     Refuse,
@@ -69,7 +68,9 @@ def guard(ports: Ports | None) -> str:
             _rule(f'iifname {lan} oifname "{LINKS}" accept', "into a tunnel"),
             _rule(f'iifname "{LINKS}" oifname {lan} ct state established,related accept', "back out of a tunnel"),
             _rule(f"iifname {lan} oifname {wan} {_is(DIRECT_SLOT)} accept", "the owner said direct"),
-            _rule(f"iifname {wan} oifname {lan} {_ct_is(DIRECT_SLOT)} ct state established,related accept", "its answers"),
+            _rule(
+                f"iifname {wan} oifname {lan} {_ct_is(DIRECT_SLOT)} ct state established,related accept", "its answers"
+            ),
         ]
         output = [
             _rule(f'oifname {{ {lan}, "{LINKS}" }} accept', "to the household, into a tunnel"),
@@ -83,7 +84,10 @@ def guard(ports: Ports | None) -> str:
             _rule(f"iifname {wan} udp sport 67 udp dport 68 accept", "DHCP"),
             _rule(f"iifname {wan} icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
         ]
-    loop_out, loop_in = _rule('oifname "lo" accept', "the box to itself"), _rule('iifname "lo" accept', "the box to itself")
+    loop_out, loop_in = (
+        _rule('oifname "lo" accept', "the box to itself"),
+        _rule('iifname "lo" accept', "the box to itself"),
+    )
     chains = [
         _base("forward", "filter", "forward", 10, forward),
         _base("output", "filter", "output", 10, [loop_out, *output]),
@@ -111,7 +115,13 @@ def policy(p: Policy) -> str:
         _base("forward", "filter", "forward", 0, [_rule("jump routed", "what is routed")]),
         _base("input", "filter", "input", 0, [_rule("jump local_in", "what is for the box")]),
         _base("output", "filter", "output", 0, [_rule("jump local_out", "what the box sends")]),
-        _base("own", "route", "output", -150, [_rule(f"{_is(OWN_SLOT)} jump own_pinned", "the resolver goes the household's way")]),
+        _base(
+            "own",
+            "route",
+            "output",
+            -150,
+            [_rule(f"{_is(OWN_SLOT)} jump own_pinned", "the resolver goes the household's way")],
+        ),
         _base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
         _base("translate", "nat", "postrouting", 100, _masquerade(p)),
         _chain("ingress", _ingress(p.ports, exits)),
@@ -164,8 +174,10 @@ def _from_lan(p: Policy) -> list[str]:
     ports = p.ports
     lan6 = f"{{ {ports.address6.network}, fe80::/10, :: }}" if ports.address6 else "{ fe80::/10, :: }"
     own = f"ip daddr {ports.address.ip} accept"
-    own6 = f"ip6 daddr {{ {ports.address6.ip}, fe80::/10, ff02::/16 }} accept" if ports.address6 else (
-        "ip6 daddr { fe80::/10, ff02::/16 } accept"
+    own6 = (
+        f"ip6 daddr {{ {ports.address6.ip}, fe80::/10, ff02::/16 }} accept"
+        if ports.address6
+        else ("ip6 daddr { fe80::/10, ff02::/16 } accept")
     )
     return [
         _rule(f"ip saddr {ports.address.ip} drop", "nobody else is the box"),
@@ -214,7 +226,9 @@ def _enter(exit: Tproxy | Link) -> list[str]:
         case Tproxy(port, udp, ipv6):
             protos = "{ tcp, udp }" if udp else "tcp"
             # Without a listener tproxy does not match, and the packet goes on to `refuse`.
-            take4 = _rule(f"meta nfproto ipv4 meta l4proto {protos} tproxy ip to 127.0.0.1:{port} accept", "to the engine")
+            take4 = _rule(
+                f"meta nfproto ipv4 meta l4proto {protos} tproxy ip to 127.0.0.1:{port} accept", "to the engine"
+            )
             take6 = _rule(f"meta nfproto ipv6 meta l4proto {protos} tproxy ip6 to [::1]:{port} accept", "to the engine")
             return [take4, take6] if ipv6 else [take4]
         case Link(ipv6=ipv6):
@@ -243,7 +257,9 @@ def _refuse() -> list[str]:
 def _routed(p: Policy, exits: Sequence[Launch]) -> list[str]:
     lan, wan = f'"{p.ports.lan}"', f'"{p.ports.wan}"'
     # This drop stands before any `ct state`: an old flow must not outlive a change of mode.
-    rules = [_rule(f"iifname {lan} oifname {wan} meta mark and {_mask()} != {_hex(DIRECT_SLOT)} drop", "never in clear")]
+    rules = [
+        _rule(f"iifname {lan} oifname {wan} meta mark and {_mask()} != {_hex(DIRECT_SLOT)} drop", "never in clear")
+    ]
     for launch in exits:
         if isinstance(launch.exit, Link):
             rules += _through_link(lan, launch.slot, launch.exit)
@@ -277,7 +293,10 @@ def _local_in(p: Policy, exits: Sequence[Launch]) -> list[str]:
         _rule(f"{lan} udp dport {{ 53, 67 }} accept", "names and leases"),
         _rule(f"{lan} tcp dport {{ 53, {p.ports.web_port} }} accept", "names and the page"),
         _rule(f"{lan} icmp type echo-request limit rate 50/second accept", "are you there"),
-        _rule(f"{lan} icmpv6 type {{ echo-request, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }} accept", "neighbours"),
+        _rule(
+            f"{lan} icmpv6 type {{ echo-request, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }} accept",
+            "neighbours",
+        ),
         _rule(f"{lan} ct state established,related accept", "answers of the household"),
         _rule(f'iifname "{LINKS}" ct state established,related accept', "answers out of a tunnel"),
         _rule(f"{wan} {_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
@@ -292,7 +311,10 @@ def _local_out(p: Policy, exits: Sequence[Launch]) -> list[str]:
         _rule('oifname "lo" accept', "the box to itself"),
         _rule(f'oifname "{p.ports.lan}" accept', "to the household"),
         *(
-            _rule(f'oifname "{e.ifname}" {_is(launch.slot)} {_set_ct(launch.slot)} accept', "the box's own, into the tunnel")
+            _rule(
+                f'oifname "{e.ifname}" {_is(launch.slot)} {_set_ct(launch.slot)} accept',
+                "the box's own, into the tunnel",
+            )
             for launch in exits
             if isinstance(e := launch.exit, Link)
         ),
@@ -303,7 +325,10 @@ def _local_out(p: Policy, exits: Sequence[Launch]) -> list[str]:
 
 
 def _upstream(wan: str, to: Upstream) -> str:
-    ip, ports = "ip6" if to.address.version == 6 else "ip", f"{to.first}-{to.last}" if to.first != to.last else str(to.first)
+    ip, ports = (
+        "ip6" if to.address.version == 6 else "ip",
+        f"{to.first}-{to.last}" if to.first != to.last else str(to.first),
+    )
     select = f"{wan} {_is(UPSTREAM_SLOT)} {ip} daddr {to.address} {to.proto} dport {ports}"
     return _rule(f"{select} {_set_ct(UPSTREAM_SLOT)} accept", "a transport's own packets")
 
@@ -319,7 +344,10 @@ def _answer_dns(ports: Ports) -> list[str]:
 
 def _masquerade(p: Policy) -> list[str]:
     direct = _rule(f'oifname "{p.ports.wan}" {_is(DIRECT_SLOT)} masquerade', "the owner said direct")
-    return [_rule(f'oifname "{LINKS}" masquerade', "a tunnel knows one address"), *([direct] if p.may_go_direct else [])]
+    return [
+        _rule(f'oifname "{LINKS}" masquerade', "a tunnel knows one address"),
+        *([direct] if p.may_go_direct else []),
+    ]
 
 
 def _own_pinned(exits: Iterable[Launch]) -> list[str]:

@@ -64,7 +64,10 @@ def _routes(family: Family, ports: Ports, launches: tuple[Launch, ...]) -> Itera
     if lan:
         yield Route(family, LAN_TABLE, str(lan.network), dev=ports.lan, source=source)
         yield Route(family, LAN_TABLE, everything)
-    for table in (TABLES + OWN_SLOT, *(TABLES + launch.slot for launch in launches if not isinstance(launch.exit, Link))):
+    for table in (
+        TABLES + OWN_SLOT,
+        *(TABLES + launch.slot for launch in launches if not isinstance(launch.exit, Link)),
+    ):
         # `source`: a local route would else pick the destination itself as the source of the box's own packets.
         yield Route(family, table, everything, dev="lo", local=True, source=source)
         yield Route(family, table, everything)

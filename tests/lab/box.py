@@ -1,0 +1,148 @@
+"""The product on the lab's router: a configuration, `routerd run`, and its API. Started and ended as an owner would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .lab import Lab
+from .net import LabError, wait_until
+
+BASE = """
+[wan]
+interface = "wan0"
+[lan]
+interface = "br-lan"
+address   = "192.168.77.1/24"
+address6  = "fd77:77:77::1/64"
+[policy]
+on_failure = "{on_failure}"
+standby = {standby}
+[dns]
+resolvers = ["https://192.0.2.53/dns-query", "https://192.0.2.54/dns-query"]
+[watchdog]
+targets = ["https://probe.example/generate_204", "https://probe2.example/generate_204", "https://open.example/"]
+canaries = ["https://blocked.example/"]
+"""
+
+
+@dataclass(slots=True)
+class Box:
+    """`with Box(lab, ["ss2022", "trojan"]) as box:` runs routerd with these of the lab's servers, in this order."""
+
+    lab: Lab
+    transports: Sequence[str]
+    on_failure: str = "block"
+    standby: int = 2
+    extra: str = ""
+    folder: Path = field(init=False)
+    daemon: subprocess.Popen[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.folder = self.lab.directory / f"box-{id(self)}"
+        self.folder.mkdir(mode=0o755)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "clearway.toml"
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "run" / "api.sock"
+
+    def write(self, transports: Sequence[str] | None = None, on_failure: str | None = None) -> None:
+        text = BASE.format(on_failure=on_failure or self.on_failure, standby=self.standby) + self.extra
+        for name in self.transports if transports is None else transports:
+            link = self.lab.server(name).link
+            key = "uri" if "://" in link.splitlines()[0] else "config"
+            text += f'[[transport]]\nname = "{name}"\n{key} = """{link}"""\n'
+        self.config.write_text(text)
+
+    def start(self) -> None:
+        argv = [sys.executable, "-m", "routerd", "run", *self.arguments]
+        env = os.environ | {"SSL_CERT_FILE": str(self.lab.ca_file)}
+        self.daemon = self.lab.router.popen(argv, log="routerd", env=env, cwd=Path(__file__).parents[2])
+
+    @property
+    def arguments(self) -> list[str]:
+        state, run = str(self.folder / "state"), str(self.folder / "run")
+        return ["--config", str(self.config), "--state-dir", state, "--runtime-dir", run]
+
+    def __enter__(self) -> "Box":
+        self.write()
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.send_signal(number)
+            self.daemon.wait(15)
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        argv = ["curl", "-sS", "--max-time", "5", "--unix-socket", str(self.socket), "-X", method, f"http://box{path}"]
+        if body is not None:
+            argv += ["--data-binary", json.dumps(body)]
+        answer: dict[str, Any] = json.loads(self.lab.router.run(argv).stdout)
+        return answer
+
+    def status(self) -> dict[str, Any]:
+        return self.ask("GET", "/status")
+
+    def wait(self, what: Callable[[dict[str, Any]], bool], seconds: float = 20, name: str = "the state asked for") -> float:
+        """Seconds until the Status is so. LabError, with the Status, when it does not come."""
+        start = time.monotonic()
+        last: dict[str, Any] = {}
+
+        def so() -> bool:
+            nonlocal last
+            if not self.socket.exists():
+                return False
+            try:
+                last = self.status()
+            except (subprocess.SubprocessError, ValueError, LabError):
+                return False
+            return what(last)
+
+        try:
+            wait_until(so, seconds, name, 0.05)
+        except LabError as e:
+            raise LabError(f"{e}; Status was {json.dumps(last)}; journal {self.ask('GET', '/log')}") from e
+        return time.monotonic() - start
+
+    def wait_open(self, active: str | None = None, seconds: float = 20) -> float:
+        return self.wait(lambda s: s["phase"] == "open" and active in (None, s["active"]), seconds, f"open ({active})")
+
+    def wait_warm(self, count: int, seconds: float = 20) -> float:
+        """Until so many transports carry probes."""
+        return self.wait(lambda s: sum(t["state"] == "up" for t in s["transports"]) >= count, seconds, f"{count} warm")
+
+    def children(self, word: str) -> list[int]:
+        """Process ids of the daemon's children whose command has `word` in it."""
+        assert self.daemon
+        found = []
+        for pid in _descendants(self.daemon.pid):
+            if word in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "):
+                found.append(pid)
+        return found
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *_descendants(child)]
+    return found
+
+
+

@@ -1,0 +1,230 @@
+"""What the ISP does to the household: one function per behaviour, each gives a Censor (data); Control switches them.
+
+Three mechanisms: nft text in a table of its own, so that any number compose; rules for the DPI (dpi.py); lies of the ISP's
+own resolver. All act on what passes the ISP, both directions, while traffic flows.
+"""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import dpi, internet
+from .internet import Names
+from .net import Host, LabError, wait_until
+
+BLOCK_PAGE = ("198.51.100.250", "2001:db8:5d::250")
+FEED, SWALLOW = 0x100, dpi.SWALLOW
+FIRST_PACKETS = 12
+
+# The kernel here has no nft queue expression: nft marks packets, iptables' NFQUEUE (priority -150) hands them over.
+DPI_TABLE = """
+table inet dpi {{
+    chain before {{ type filter hook forward priority -160;
+        ct mark {swallow} drop
+        meta l4proto tcp ct direction original ct original packets < {first} meta mark set {feed}
+        udp dport 53 meta mark set {feed}
+        {more}
+    }}
+    chain after {{ type filter hook forward priority -140; meta mark {swallow} ct mark set {swallow} drop; }}
+}}
+"""
+# Something must ask for conntrack from the start, or flows older than a censor would be unknown to it.
+WIRE = """
+echo 1 > /proc/sys/net/netfilter/nf_conntrack_acct; echo 0 > /proc/sys/net/netfilter/nf_conntrack_checksum
+nft 'table inet wire { chain forward { type filter hook forward priority 100; ct state new counter; }; }'
+for t in iptables-nft ip6tables-nft; do
+  $t -t mangle -A FORWARD -m mark --mark FEED -j NFQUEUE --queue-num NUMBER --queue-bypass
+done
+""".replace("FEED", str(FEED)).replace("NUMBER", str(dpi.QUEUE))
+
+
+@dataclass(frozen=True, slots=True)
+class Censor:
+    """One behaviour as data: rules of a forward and of an input chain, a DPI rule, lies of the resolver."""
+
+    name: str
+    forward: tuple[str, ...] = ()
+    input: tuple[str, ...] = ()
+    see: str = ""
+    do: str = ""
+    names: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    reassemble: bool = False
+
+    def rule(self) -> dict[str, Any]:
+        return {"see": self.see, "do": self.do, "names": list(self.names), "answers": list(self.answers),
+                "reassemble": self.reassemble}
+
+
+def _both_ways(addresses: Sequence[str], verdict: str) -> tuple[str, ...]:
+    ends = [("ip6" if ":" in address else "ip", end, address) for address in addresses for end in ("saddr", "daddr")]
+    return tuple(f"{family} {end} {address} {verdict}" for family, end, address in ends)
+
+
+def ip_drop(addresses: Sequence[str]) -> Censor:
+    """Addresses (or prefixes), v4 and v6, are gone: silence in both directions."""
+    return Censor(f"ip_drop {' '.join(addresses)}", _both_ways(addresses, "drop"))
+
+
+def port_drop(proto: str, port: int) -> Censor:
+    """Nothing to this port, or from it, passes."""
+    return Censor(f"port_drop {proto} {port}", (f"{proto} dport {port} drop", f"{proto} sport {port} drop"))
+
+
+def udp_drop(spare: Sequence[int] = (53,)) -> Censor:
+    """No UDP but for these server ports."""
+    keep = tuple(f"udp {end} {port} accept" for port in spare for end in ("dport", "sport"))
+    return Censor("udp_drop", (*keep, "meta l4proto udp drop"))
+
+
+def quic_drop() -> Censor:
+    """UDP 443 is gone."""
+    return Censor("quic_drop", port_drop("udp", 443).forward)
+
+
+def throttle(address: str, kbit: int) -> Censor:
+    """Each direction of this address is policed to so many kbit/s: what is over is lost."""
+    size = max(kbit * 125, 1)
+    return Censor(f"throttle {address} {kbit}",
+                  _both_ways([address], f"limit rate over {size} bytes/second burst {max(4500, size // 4)} bytes drop"))
+
+
+def freeze_after(size: int, addresses: Sequence[str] = ()) -> Censor:
+    """A flow that carried more than `size` bytes (both directions, with headers) falls silent."""
+    rule = f"ct bytes > {size} drop"
+    return Censor(f"freeze_after {size}", _both_ways(addresses, rule) if addresses else (rule,))
+
+
+def loss(percent: int) -> Censor:
+    """Each packet is lost with this probability, in each direction."""
+    return Censor(f"loss {percent}", (f"numgen random mod 100 < {percent} drop",))
+
+
+def total_outage() -> Censor:
+    """The wire is up and nothing answers but ARP and neighbour discovery."""
+    keep = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept"
+    return Censor("total_outage", ("drop",), (keep, "iifname cust0 drop"))
+
+
+def national_network() -> Censor:
+    """Only domestic addresses answer."""
+    return Censor("national_network", ("iifname cust0 oifname != dom0 drop", "iifname != dom0 oifname cust0 drop"))
+
+
+def sni_reset(names: Sequence[str], reassemble: bool = False) -> Censor:
+    """A ClientHello for one of these names (or below) gets RSTs, both ways.
+
+    Naive unless `reassemble`: the hello must begin and show the name in one packet.
+    """
+    return Censor(f"sni_reset {' '.join(names)}", see="sni", do="reset", names=tuple(names), reassemble=reassemble)
+
+
+def sni_blackhole(names: Sequence[str], reassemble: bool = False) -> Censor:
+    """Such a ClientHello is swallowed, and everything after it in its flow."""
+    return Censor(f"sni_blackhole {' '.join(names)}", see="sni", do="blackhole", names=tuple(names),
+                  reassemble=reassemble)
+
+
+def host_reset(names: Sequence[str], reassemble: bool = False) -> Censor:
+    """An HTTP request with such a Host gets RSTs, both ways, on any port."""
+    return Censor(f"host_reset {' '.join(names)}", see="host", do="reset", names=tuple(names), reassemble=reassemble)
+
+
+def dns_lies(names: Sequence[str], answers: Sequence[str] = BLOCK_PAGE) -> Censor:
+    """UDP queries for such names that pass by, to any server, get a forged answer first; the ISP's resolver lies too.
+
+    No answers: NXDOMAIN. Answers of one family only: the other family gets an empty answer.
+    """
+    return Censor(f"dns_lies {' '.join(names)}", see="dns", do="lie", names=tuple(names), answers=tuple(answers))
+
+
+def reset_injected(address: str) -> Censor:
+    """Every TCP flow with this address, old or new, is reset as soon as it says something."""
+    return Censor(f"reset_injected {address}", see="address", do="reset", names=(address,))
+
+
+@dataclass(slots=True)
+class Control:
+    """Switches censors on the ISP. `with control(a, b): ...`, or on and off by hand; both may be repeated."""
+
+    isp: Host
+    domestic: Host
+    names: Names
+    active: dict[Censor, str] = field(default_factory=dict)
+    count: int = 0
+    program: subprocess.Popen[str] | None = None
+    resolver: subprocess.Popen[str] | None = None
+
+    @contextlib.contextmanager
+    def __call__(self, *censors: Censor) -> Iterator[None]:
+        self.on(*censors)
+        try:
+            yield
+        finally:
+            self.off(*censors)
+
+    def on(self, *censors: Censor) -> None:
+        """In force when this returns."""
+        for censor in censors:
+            if censor not in self.active:
+                self.count += 1
+                self.active[censor] = table = f"censor{self.count}"
+                chains = _chain("forward", censor.forward) + _chain("input", censor.input)
+                self.isp.run(["nft", "-f", "-"], input=f"table inet {table} {{ {chains} }}")
+                self._refresh(censor)
+
+    def off(self, *censors: Censor) -> None:
+        """Gone when this returns; a flow that was swallowed stays so."""
+        for censor in censors:
+            table = self.active.pop(censor, None)
+            if table:
+                self.isp.run(["nft", "delete", "table", "inet", table])
+                self._refresh(censor)
+
+    def clear(self) -> None:
+        """Everything off."""
+        self.off(*list(self.active))
+
+    def prepare(self) -> None:
+        """Conntrack with byte counts, the way into the DPI, and the ISP's resolver. Once, at bring-up."""
+        self.isp.sh(WIRE)
+        self.resolver = internet.start_isp_resolver(self.domestic, self.names)
+
+    def _refresh(self, changed: Censor) -> None:
+        if changed.see:
+            self._tell_dpi([censor for censor in self.active if censor.see])
+        if changed.do == "lie":
+            self._tell_resolver([censor for censor in self.active if censor.do == "lie"])
+
+    def _tell_dpi(self, censors: list[Censor]) -> None:
+        if self.program is None:
+            self.program = self.isp.module("dpi", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.program.stdin
+        assert self.program.stdout
+        self.program.stdin.write(json.dumps([censor.rule() for censor in censors]) + "\n")
+        self.program.stdin.flush()
+        if self.program.stdout.readline() != "ok\n":
+            raise LabError(f"the DPI ended; see {self.isp.directory}/dpi.log")
+        more = [line for censor in censors if censor.see == "address"
+                for line in _both_ways(censor.names, f"meta l4proto tcp meta mark set {FEED}")]
+        table = DPI_TABLE.format(feed=FEED, swallow=SWALLOW, first=FIRST_PACKETS, more="\n".join(more))
+        fresh = "table inet dpi\ndelete table inet dpi\n" + (table if censors else "")
+        self.isp.run(["nft", "-f", "-"], input=fresh)
+
+    def _tell_resolver(self, liars: list[Censor]) -> None:
+        """unbound reads its data at start only; a restart takes some 50 ms."""
+        lies = {f"*.{name}": censor.answers for censor in liars for name in censor.names}
+        kept = {name: addresses for name, addresses in self.names.records.items() if f"*.{name}" not in lies}
+        if self.resolver:
+            self.resolver.kill()
+            self.resolver.wait(5)
+        self.resolver = internet.start_isp_resolver(self.domestic, Names({**kept, **lies}))
+        wait_until(lambda: self.domestic.listens("udp", 53), 5, "the ISP's resolver is back")
+
+
+def _chain(hook: str, rules: Sequence[str]) -> str:
+    body = "\n".join(rules)
+    return f"chain {hook} {{ type filter hook {hook} priority 0; {body}\n }}\n" if rules else ""

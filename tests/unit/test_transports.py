@@ -1,0 +1,96 @@
+"""What each transport gives its engine, held against tests/golden/engines. REGOLD=1 rewrites."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from routerd.links import parse
+from routerd.model import UPSTREAM_SLOT, Launch, Link, Tproxy, mark
+from routerd.transports import KINDS, Transport
+from routerd.transports.shadowsocks import Shadowsocks
+
+ENGINES = Path(__file__).parents[1] / "golden" / "engines"
+FOLDERS = sorted(folder for folder in ENGINES.iterdir() if folder.is_dir())
+SLOT = 7
+
+
+def transport(folder: Path) -> Transport:
+    [source] = [*folder.glob("link.txt"), *folder.glob("wg.conf")]
+    return resolved(parse(source.read_text()).transport)
+
+
+def resolved(named: Transport) -> Transport:
+    try:
+        ip_address(named.server)
+    except ValueError:
+        return replace(named, server="192.0.2.99")
+    return named
+
+
+def shown(launch: Launch) -> str:
+    parts = {
+        "argv": launch.argv,
+        "exit": exit_shown(launch.exit),
+        "upstreams": [f"{u.proto} {u.address} {u.first}-{u.last}" for u in launch.upstreams],
+        "stdin": json.loads(launch.stdin) if launch.stdin else "",
+    }
+    return json.dumps(parts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def exit_shown(exit: Tproxy | Link) -> object:
+    match exit:
+        case Tproxy(port, udp, ipv6):
+            return {"port": port, "udp": udp, "ipv6": ipv6}
+        case Link(ifname, addresses, mtu, wireguard):
+            return [ifname, [str(a) for a in addresses], mtu, wireguard.splitlines()]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_engine_is_given_what_the_golden_file_says(folder: Path) -> None:
+    golden = folder / "config.json"
+    found = shown(transport(folder).launch("golden", SLOT))
+    if os.environ.get("REGOLD"):
+        golden.write_text(found)
+    assert found == golden.read_text()
+
+
+def test_every_kind_has_a_golden_folder() -> None:
+    assert {type(transport(folder)) for folder in FOLDERS} == set(KINDS.values())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_engines_own_packets_carry_the_upstream_mark(folder: Path) -> None:
+    launch = transport(folder).launch("golden", SLOT)
+    match launch.argv[0]:
+        case "sing-box":
+            found = json.loads(launch.stdin)["outbounds"][0]["routing_mark"]
+        case "xray":
+            found = json.loads(launch.stdin)["outbounds"][0]["streamSettings"]["sockopt"]["mark"] & 0xFFFFFFFF
+        case _:
+            assert isinstance(launch.exit, Link)
+            found = int(launch.exit.wireguard.partition("FwMark = ")[2].split()[0], 16)
+    assert found == mark(UPSTREAM_SLOT)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_secrets_are_neither_in_argv_nor_in_the_repr(folder: Path) -> None:
+    found = transport(folder)
+    secrets = [
+        str(getattr(found, name))
+        for name in ("password", "uuid", "private_key", "preshared_key", "obfs_password")
+        if getattr(found, name, "")
+    ]
+    launch = found.launch("golden", SLOT)
+    assert secrets
+    assert not [s for s in secrets if s in repr(found) or s in repr(launch) or s in " ".join(launch.argv)]
+
+
+def test_a_server_that_is_still_a_name_cannot_be_launched() -> None:
+    with pytest.raises(ValueError, match="IPv4 or IPv6"):
+        Shadowsocks("ss.example.com", 8388, "aes-256-gcm", "x").launch("ss", SLOT)

@@ -1,0 +1,145 @@
+"""A small client of the daemon's API: HTTP/1.1 and JSON over a Unix socket, stdlib only.
+
+`DaemonError` is an answer of the daemon that says no; `Unreachable` is no answer at all.
+"""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import quote
+
+ANSWER_LIMIT = 4 * 1024 * 1024
+CALL_SECONDS = 10.0
+STREAM_SILENCE_SECONDS = 40.0  # the daemon's heartbeat comes every 15 s
+
+
+class Unreachable(Exception):
+    """The daemon is not there, or does not answer in time, or does not speak HTTP."""
+
+
+class DaemonError(Exception):
+    """The daemon refused. `code` is for programs, `message` for the owner."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self._path)
+        except OSError:
+            self.sock.close()
+            raise
+
+
+class Daemon:
+    """The verbs of the API. Every call is a connection of its own; safe from any thread."""
+
+    def __init__(self, path: str, timeout: float = CALL_SECONDS) -> None:
+        self._path = path
+        self._timeout = timeout
+
+    def status(self) -> dict[str, object]:
+        return self._call("GET", "/status")
+
+    def transports(self) -> list[object]:
+        return _list(self._call("GET", "/transports"), "transports")
+
+    def journal(self) -> list[object]:
+        return _list(self._call("GET", "/log"), "journal")
+
+    def use(self, name: str) -> None:
+        self._call("POST", "/use", {"name": name})
+
+    def auto(self) -> None:
+        self._call("POST", "/auto", {})
+
+    def try_next(self) -> None:
+        self._call("POST", "/try-next", {})
+
+    def add_uri(self, uri: str) -> str:
+        return str(self._call("POST", "/transports", {"uri": uri}).get("name", ""))
+
+    def add_config(self, config: str, name: str | None) -> str:
+        body: dict[str, object] = {"config": config, "name": name} if name else {"config": config}
+        return str(self._call("POST", "/transports", body).get("name", ""))
+
+    def remove(self, name: str) -> None:
+        self._call("DELETE", f"/transports/{quote(name, safe='')}")
+
+    def enable(self, name: str, wanted: bool) -> None:
+        verb = "enable" if wanted else "disable"
+        self._call("POST", f"/transports/{quote(name, safe='')}/{verb}", {})
+
+    def events(self) -> Iterator[tuple[str, str]]:
+        """(event, data) as they come; ("", "") for a heartbeat. Ends when the daemon hangs up."""
+        connection = _UnixConnection(self._path, STREAM_SILENCE_SECONDS)
+        with closing(connection):
+            try:
+                connection.request("GET", "/events", headers={"Accept": "text/event-stream"})
+                answer = connection.getresponse()
+                if answer.status != 200:
+                    raise Unreachable(f"/events answered {answer.status}")
+                yield from _parse_stream(answer)
+            except (OSError, http.client.HTTPException) as error:
+                raise Unreachable(str(error)) from error
+
+    def _call(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
+        connection = _UnixConnection(self._path, self._timeout)
+        payload = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        with closing(connection):
+            try:
+                connection.request(method, path, payload, headers)
+                answer = connection.getresponse()
+                raw = answer.read(ANSWER_LIMIT + 1)
+            except (OSError, http.client.HTTPException) as error:
+                raise Unreachable(str(error)) from error
+        return _judge(answer.status, raw)
+
+
+def _judge(status: int, raw: bytes) -> dict[str, object]:
+    try:
+        answer: object = json.loads(raw) if raw and len(raw) <= ANSWER_LIMIT else {}
+    except ValueError as error:
+        raise Unreachable("the answer is not JSON") from error
+    found = answer if isinstance(answer, dict) else {}
+    if status < 400:
+        return found
+    error_part = found.get("error")
+    told = error_part if isinstance(error_part, dict) else {}
+    raise DaemonError(status, str(told.get("code", "")), str(told.get("message", "")))
+
+
+def _list(answer: dict[str, object], key: str) -> list[object]:
+    value = answer.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _parse_stream(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str]]:
+    """text/event-stream as the HTML standard has it, less what the daemon never sends (id, retry)."""
+    event, data = "message", list[str]()
+    while line := answer.readline(ANSWER_LIMIT):
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        if text.startswith(":"):
+            yield "", ""
+        elif text.startswith("event:"):
+            event = text[6:].strip()
+        elif text.startswith("data:"):
+            data.append(text[5:].removeprefix(" "))
+        elif not text:
+            if data:
+                yield event, "\n".join(data)
+            event, data = "message", []

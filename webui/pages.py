@@ -1,0 +1,139 @@
+"""The owner's pages. A form does one verb of the API and comes back to the dashboard with one sentence."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from flask import Blueprint, abort, g, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from webui.daemon import Daemon, DaemonError, Unreachable
+from webui.live import current_status
+from webui.parts import parts
+from webui.sessions import Session
+from webui.status import Status, Transport, journal
+from webui.texts import text
+
+MOST_LINKS = 50
+
+pages = Blueprint("pages", __name__)
+
+
+@pages.get("/")
+def dashboard() -> ResponseReturnValue:
+    status = current_status(parts())
+    code = 503 if status.phase == "unreachable" else 200
+    return render_template("dashboard.html", status=status, notice=_take_notice()), code
+
+
+@pages.get("/history")
+def history() -> ResponseReturnValue:
+    return render_template("history.html", entries=journal(parts().daemon.journal())[:200])
+
+
+@pages.post("/use")
+def use() -> ResponseReturnValue:
+    name = request.form.get("name", "")
+    return _do(lambda daemon: daemon.use(name), "did_use", name)
+
+
+@pages.post("/auto")
+def auto() -> ResponseReturnValue:
+    return _do(lambda daemon: daemon.auto(), "did_auto")
+
+
+@pages.post("/try-next")
+def try_next() -> ResponseReturnValue:
+    return _do(lambda daemon: daemon.try_next(), "did_try_next")
+
+
+@pages.post("/enable")
+def enable() -> ResponseReturnValue:
+    name = request.form.get("name", "")
+    return _do(lambda daemon: daemon.enable(name, True), "did_enable", name)
+
+
+@pages.post("/disable")
+def disable() -> ResponseReturnValue:
+    name = request.form.get("name", "")
+    return _do(lambda daemon: daemon.enable(name, False), "did_disable", name)
+
+
+@pages.get("/remove")
+def remove_page() -> ResponseReturnValue:
+    transport = _find(current_status(parts()), request.args.get("name", ""))
+    if transport is None:
+        abort(404)
+    return render_template("remove.html", transport=replace(transport, server=_server(transport.name)))
+
+
+@pages.post("/remove")
+def remove() -> ResponseReturnValue:
+    name = request.form.get("name", "")
+    return _do(lambda daemon: daemon.remove(name), "did_remove", name)
+
+
+@pages.get("/add")
+def add_page() -> ResponseReturnValue:
+    return render_template("add.html", pasted="", name="", rejected=(), added=())
+
+
+@pages.post("/add")
+def add() -> ResponseReturnValue:
+    """One wg-quick file, or share links, one a line. What was refused stays in the box, each with its reason."""
+    pasted, name = request.form.get("pasted", "").strip(), request.form.get("name", "").strip()
+    added, rejected = _add(parts().daemon, pasted, name)
+    if not rejected and added:
+        _session().notice = ("ok", text("did_add", name=", ".join(added)))
+        return redirect("/", 303)
+    left = "\n".join(line for line, _ in rejected)
+    reasons = [reason for _, reason in rejected] or [text("nothing_pasted")]
+    return render_template("add.html", pasted=left, name=name, rejected=reasons, added=added), 422
+
+
+def _add(daemon: Daemon, pasted: str, name: str) -> tuple[list[str], list[tuple[str, str]]]:
+    added: list[str] = []
+    rejected: list[tuple[str, str]] = []
+    is_file = "[interface]" in pasted.lower()
+    for item in [pasted] if is_file else [line.strip() for line in pasted.splitlines() if line.strip()]:
+        try:
+            if len(added) + len(rejected) >= MOST_LINKS:
+                raise DaemonError(422, "too_many", text("too_many_links", most=MOST_LINKS))
+            added.append(daemon.add_config(item, name or None) if is_file else daemon.add_uri(item))
+        except DaemonError as error:
+            rejected.append((item, error.message or text("refused")))
+    return added, rejected
+
+
+def _do(verb: Callable[[Daemon], None], done: str, name: str = "") -> ResponseReturnValue:
+    session = _session()
+    try:
+        verb(parts().daemon)
+        session.notice = ("ok", text(done, name=name))
+    except DaemonError as error:
+        session.notice = ("error", error.message or text("refused"))
+    except Unreachable:
+        session.notice = ("error", text("not_done_unreachable"))
+    return redirect("/", 303)
+
+
+def _find(status: Status, name: str) -> Transport | None:
+    return next((each for each in status.transports if each.name == name), None)
+
+
+def _server(name: str) -> str:
+    for each in parts().daemon.transports():
+        if isinstance(each, dict) and each.get("name") == name and each.get("server"):
+            return str(each["server"])
+    return ""
+
+
+def _take_notice() -> tuple[str, str] | None:
+    session = _session()
+    notice, session.notice = session.notice, None
+    return notice
+
+
+def _session() -> Session:
+    session = g.session
+    assert isinstance(session, Session)
+    return session
