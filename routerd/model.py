@@ -37,11 +37,12 @@ def mark(slot: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Tproxy:
-    """An engine's transparent port, on 127.0.0.1 and ::1. `udp`, `ipv6`: whether it carries them."""
+    """An engine's transparent port, on 127.0.0.1 and ::1. `udp`, `quic` (UDP 443), `ipv6`: whether it carries them."""
 
     port: int
     udp: bool = True
     ipv6: bool = True
+    quic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +181,15 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """Carries probes. `strikes`: probes lost in a row just now; any at all makes it a suspect."""
+    """Carries probes. `strikes`: probes lost in a row just now; any at all makes it a suspect.
+
+    `failures`: how often it failed in a row before this; with any, it has to show itself before it is preferred.
+    """
 
     since: float
     latency_ms: float
     strikes: int = 0
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

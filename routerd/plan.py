@@ -25,7 +25,7 @@ from routerd.render import dns, nft, routing
 from routerd.settings import Entry, Settings
 from routerd.transports import Transport
 
-ACTIVE_EVERY, STANDBY_EVERY, STARTING_EVERY = 2.5, 15.0, 1.0  # seconds between probes
+ACTIVE_EVERY, STANDBY_EVERY, STARTING_EVERY = 2.5, 15.0, 0.5  # seconds between probes
 
 
 def plan(settings: Settings, state: State, leases: str) -> Plan:

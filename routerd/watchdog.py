@@ -10,8 +10,8 @@ Each transport has a health of its own; which one carries new flows follows from
        |        child exited  v  |    STRIKES, or child exited
                              Down <-----------------------+
 
-1. More evidence to return than to leave: STRIKES failed probes leave; an earlier transport is taken back only after
-   HOLD_DOWN seconds in good health. A rest doubles with each failure in a row.
+1. More evidence to return than to leave: STRIKES failed probes leave; an earlier transport that had failed is taken
+   back only after HOLD_DOWN seconds in good health. A rest doubles with each failure in a row.
 2. Nobody is punished for the WAN's fault: while it is down, probes count for nothing.
 3. What is kept warm is the active transport and the next `standby` ones that are not resting.
 4. No clock is read here: `now` is handed in, and may stand still.
@@ -81,14 +81,14 @@ def take(state: State, event: Event, now: float) -> State:
 
 def probed(state: State, name: str, latency: float | None, error: str, now: float) -> State:
     match state.health[name], latency:
-        case Starting(), float():
-            return _set(state, name, Up(now, latency))
-        case Up(since), float():
-            return _set(state, name, Up(since, latency))
-        case Up(since, known, strikes), None if state.wan_up:
-            if strikes + 1 >= STRIKES:
+        case Starting(failures=failures), float():
+            return _set(state, name, Up(now, latency, failures=failures))
+        case Up() as up, float():
+            return _set(state, name, replace(up, latency_ms=latency, strikes=0))
+        case Up() as up, None if state.wan_up:
+            if up.strikes + 1 >= STRIKES:
                 return leave(state, name, error, now)
-            return _set(state, name, Up(since, known, strikes + 1))
+            return _set(state, name, replace(up, strikes=up.strikes + 1))
         case Starting(), None if state.wan_up:
             return replace(state, errors=_with(state.errors, name, error))
     return state
@@ -101,8 +101,8 @@ def leave(state: State, name: str, error: str, now: float) -> State:
             return state
         case Starting(failures=failures):
             failures += 1
-        case Up():
-            failures = 1
+        case Up(since=since, failures=failures):
+            failures = failures + 1 if now < since + HOLD_DOWN else 1  # good for a moment only: it is flapping
     rest = min(LONGEST_REST, FIRST_REST * 2 ** min(failures - 1, 10))
     rested = _set(state, name, Down(now + rest, failures, error))
     return replace(rested, errors=_with(state.errors, name, error))
@@ -181,11 +181,12 @@ def _rank(settings: Settings, ups: Mapping[str, Up], name: str) -> tuple[bool, f
 
 def _is_better(settings: Settings, ups: Mapping[str, Up], name: str, active: str, now: float) -> bool:
     """Good enough to leave a working transport for: proven for a while, and earlier listed or clearly faster."""
-    if name == active or ups[name].strikes or now < ups[name].since + HOLD_DOWN:
+    up, proven = ups[name], now >= ups[name].since + HOLD_DOWN
+    if name == active or up.strikes:
         return False
     if settings.order == "fastest":
-        return ups[name].latency_ms < FASTER * ups[active].latency_ms
-    return list(ups).index(name) < list(ups).index(active)
+        return proven and up.latency_ms < FASTER * ups[active].latency_ms
+    return (proven or not up.failures) and list(ups).index(name) < list(ups).index(active)
 
 
 def deadline(state: State, now: float) -> float | None:

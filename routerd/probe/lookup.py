@@ -34,13 +34,23 @@ async def lookup(name: str, resolvers: int, slot: int, timeout: float, family: s
 
 
 async def _ask(port: int, name: str, timeout: float, family: str) -> tuple[Address, ...]:
-    query = dns.message.make_query(name, family)
-    try:
-        answer = await dns.asyncquery.udp(query, "127.0.0.1", timeout=timeout, port=port)
-    except (dns.exception.DNSException, OSError) as e:
-        raise ProbeError("no resolver answers") from e
+    answer = await _answer(port, dns.message.make_query(name, family), timeout)
     kind = dns.rdatatype.from_text(family)
     found = tuple(ip_address(item.address) for rrset in answer.answer if rrset.rdtype == kind for item in rrset)
     if answer.rcode() != dns.rcode.NOERROR or not found:
         raise ProbeError(f"the resolver has no address ({dns.rcode.to_text(answer.rcode())})")
     return found
+
+
+async def _answer(port: int, query: dns.message.Message, timeout: float) -> dns.message.Message:
+    """Asks again after a quarter, half, one second: the resolver may be starting, and its first way out may be dead."""
+    pause = 0.25
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                try:
+                    return await dns.asyncquery.udp(query, "127.0.0.1", timeout=pause, port=port)
+                except (dns.exception.Timeout, OSError):
+                    pause = min(2.0, pause * 2)
+    except (dns.exception.DNSException, TimeoutError) as e:
+        raise ProbeError("no resolver answers") from e

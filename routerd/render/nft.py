@@ -221,16 +221,17 @@ def _exit(launch: Launch) -> list[str]:
     return [cut, *pin, *_enter(launch.exit), _rule("goto refuse", "what this exit does not carry")]
 
 
-def _enter(exit: Tproxy | Link) -> list[str]:
-    match exit:
-        case Tproxy(port, udp, ipv6):
+def _enter(way: Tproxy | Link) -> list[str]:
+    match way:
+        case Tproxy(port, udp, ipv6, quic):
             protos = "{ tcp, udp }" if udp else "tcp"
             # Without a listener tproxy does not match, and the packet goes on to `refuse`.
             take4 = _rule(
                 f"meta nfproto ipv4 meta l4proto {protos} tproxy ip to 127.0.0.1:{port} accept", "to the engine"
             )
             take6 = _rule(f"meta nfproto ipv6 meta l4proto {protos} tproxy ip6 to [::1]:{port} accept", "to the engine")
-            return [take4, take6] if ipv6 else [take4]
+            no_quic = _rule("udp dport 443 goto refuse", "not carried: browsers fall back to TCP at once")
+            return [*([] if quic else [no_quic]), take4, *([take6] if ipv6 else [])]
         case Link(ipv6=ipv6):
             return [_rule("accept" if ipv6 else "meta nfproto ipv4 accept", "routed into the tunnel")]
 
@@ -249,6 +250,7 @@ def _exit_direct(allowed: bool) -> list[str]:
 def _refuse() -> list[str]:
     return [
         _rule("meta l4proto tcp reject with tcp reset", "refused at once, so that apps do not hang"),
+        _rule("meta l4proto udp reject with icmpx type port-unreachable", "refused at once: QUIC falls back to TCP"),
         _rule("reject with icmpx type admin-prohibited", "refused at once"),
         _rule("drop", "refused"),
     ]

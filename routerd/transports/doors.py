@@ -13,9 +13,9 @@ Proto = Literal["tcp", "udp"]
 Ports = tuple[int, int]  # first, last
 
 
-def tproxy(slot: int) -> Tproxy:
-    """The transparent port of `slot`."""
-    return Tproxy(FIRST_PORT + slot)
+def tproxy(slot: int, *, quic: bool = True) -> Tproxy:
+    """The transparent port of `slot`. `quic`: whether the engine carries UDP 443."""
+    return Tproxy(FIRST_PORT + slot, quic=quic)
 
 
 def upstreams(server: str, ports: tuple[Ports, ...], *protos: Proto) -> tuple[Upstream, ...]:

@@ -38,4 +38,6 @@ class Vless:
             },
             "streamSettings": xray.stream(self.network, self.security),
         }
-        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"))
+        allowed = upstreams(self.server, ((self.port, self.port),), "tcp")
+        # Vision drops UDP 443 in silence; the ruleset refuses it instead, so that browsers fall back to TCP at once.
+        return xray.launch(name, slot, outbound, allowed, quic=self.flow != "xtls-rprx-vision")

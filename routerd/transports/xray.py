@@ -115,13 +115,13 @@ def inbound(listen: str, port: int) -> Json:
     }
 
 
-def launch(name: str, slot: int, outbound: Json, upstreams: tuple[Upstream, ...]) -> Launch:
+def launch(name: str, slot: int, outbound: Json, upstreams: tuple[Upstream, ...], *, quic: bool = True) -> Launch:
     """An Xray child whose only way out is `outbound`."""
-    exit = tproxy(slot)
+    door = tproxy(slot, quic=quic)
     config = {
         "log": {"access": "none", "loglevel": "none"},
         "policy": {"levels": {"0": TIMEOUTS}},
-        "inbounds": [inbound("127.0.0.1", exit.port), inbound("::1", exit.port)],
+        "inbounds": [inbound("127.0.0.1", door.port), inbound("::1", door.port)],
         "outbounds": [{"tag": "out", **outbound}],
     }
-    return Launch(name, slot, ("xray", "run", "-c", "stdin:"), exit, upstreams, stdin=json.dumps(config))
+    return Launch(name, slot, ("xray", "run", "-c", "stdin:"), door, upstreams, stdin=json.dumps(config))

@@ -11,5 +11,7 @@ from .net import Host, LabError, wait_until
 from .servers import Server
 from .verdict import DHCP6, Allowed, Leak, Verdict
 
-__all__ = ["DHCP6", "KINDS", "Allowed", "Capture", "Counts", "Host", "Lab", "LabError", "Leak", "Load", "Pulse", "Server",
-           "Verdict", "anti_test", "plain_router", "udp_answer", "upstreams", "wait_until"]
+__all__ = [
+    "DHCP6", "KINDS", "Allowed", "Capture", "Counts", "Host", "Lab", "LabError", "Leak", "Load",
+    "Pulse", "Server", "Verdict", "anti_test", "plain_router", "udp_answer", "upstreams", "wait_until",
+]

@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import shlex
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ CENSORS: dict[str, Callable[..., Censor]] = {
 
 
 def make_censor(name: str, words: Sequence[str]) -> Censor:
-    """By the function's own signature: integers where it wants them, and the rest of the words where it wants a list."""
+    """By the function's own signature: integers where it wants them, and the rest of the words for a list."""
     if name not in CENSORS:
         raise LabError(f"no censor {name!r}; there are {', '.join(sorted(CENSORS))}")
     arguments: list[object] = []
@@ -100,6 +101,8 @@ class Session:
 
 
 def up(servers: Sequence[str]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with Lab.up(servers or list(RECIPES)) as lab:
         print("hosts:  ", *lab.net.hosts, f"\nfiles:   {lab.directory}\nCA:      {lab.ca_file}\n", sep=" ")
         for server in lab.made.values():
@@ -128,7 +131,8 @@ def enter(host: str, argv: list[str]) -> None:
     if host not in status["hosts"]:
         raise SystemExit(f"no host {host}; there are {', '.join(status['hosts'])}")
     line = ["nsenter", "-t", str(status["hosts"][host]), "-n", "-m", *argv]
-    os.execvpe(line[0], line, {**os.environ, "SSL_CERT_FILE": status["ca"], "CURL_CA_BUNDLE": status["ca"],
+    os.execvpe(line[0], line, {**os.environ,  # noqa: S606 - that is the point
+                               "SSL_CERT_FILE": status["ca"], "CURL_CA_BUNDLE": status["ca"],
                                "PS1": f"{host}# "})
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,8 +47,8 @@ class Box:
     daemon: subprocess.Popen[str] | None = None
 
     def __post_init__(self) -> None:
-        self.folder = self.lab.directory / f"box-{id(self)}"
-        self.folder.mkdir(mode=0o755)
+        self.folder = Path(tempfile.mkdtemp(prefix="box-", dir=self.lab.directory))
+        self.folder.chmod(0o755)
 
     @property
     def config(self) -> Path:

@@ -1,7 +1,7 @@
 """The capture on the ISP's wire, and the verdict read off it: what the router sends must be allowed, or is a leak.
 
-Allowed in every run: ARP, neighbour discovery and MLD, DHCP from port 68 to 67. The run's canary must not be on the wire
-at all, whoever sent the frame. A capture that lost a frame is a failed run.
+Allowed in every run: ARP, neighbour discovery and MLD, DHCP from port 68 to 67. The run's canary must not be on the
+wire at all, whoever sent the frame. A capture that lost a frame is a failed run.
 """
 
 import re

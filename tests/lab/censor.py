@@ -1,7 +1,7 @@
 """What the ISP does to the household: one function per behaviour, each gives a Censor (data); Control switches them.
 
-Three mechanisms: nft text in a table of its own, so that any number compose; rules for the DPI (dpi.py); lies of the ISP's
-own resolver. All act on what passes the ISP, both directions, while traffic flows.
+Three mechanisms: nft text in a table of its own, so that any number compose; rules for the DPI (dpi.py); lies of the
+ISP's own resolver. All act on what passes the ISP, both directions, while traffic flows.
 """
 
 import contextlib

@@ -16,7 +16,7 @@ ISP_DNSMASQ = "isp-dhcp"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What the ISP tells the router. `routes` is option 121: (prefix, gateway) pairs; RFC 3442 clients then ignore `gateway`.
+    """What the ISP tells the router. `routes` is option 121: (prefix, gateway) pairs; clients then ignore `gateway`.
 
     An `address` outside of 100.64.7.0/24 needs `isp_address`, the ISP's own address in that network.
     """
@@ -62,7 +62,7 @@ def isp_leases(isp: Host, lease: Lease) -> Iterator[subprocess.Popen[str]]:
 def dhcp_client(host: Host, interface: str, ipv6: bool = False) -> Iterator[subprocess.Popen[str]]:
     """dhcpcd on an interface, as on Raspberry Pi OS: takes router, DNS and option 121; with `ipv6` also RA.
 
-    Static IPv4 addresses and routes of the interface go first; `has_lease` tells when it is done. At the end they stay gone.
+    Static IPv4 addresses and routes of the interface go first, and do not come back; `has_lease` tells when it is done.
     """
     host.sh(f"ip -4 addr flush dev {interface}; ip -4 route flush dev {interface}; ip link set {interface} up")
     config = host.directory / f"dhcpcd-{interface}.conf"

@@ -47,8 +47,8 @@ class Counts:
 class Load:
     """`with Load(lab): ...`: traffic from one client to blocked.example, by address, each packet with the canary.
 
-    UDP to the echo service (v4 ports 443 and 7; v6 443), new TCP connections (half HTTP, half TLS), DNS questions to the
-    router and to a public resolver in turn. `counts()` at any time, and after the end.
+    UDP to the echo service (v4 ports 443 and 7; v6 443), new TCP connections (half HTTP, half TLS), DNS questions to
+    the router and to a public resolver in turn. `counts()` at any time, and after the end.
     """
 
     lab: Lab

@@ -1,7 +1,6 @@
 """The lab as a whole: `with Lab.up() as lab:` and everything hangs on it."""
 
 import secrets
-import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -78,9 +77,8 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """End every program, host and wire, and remove the directory."""
+        """End every program, host and wire, and remove the directory (CLEARWAY_LAB_KEEP=1 keeps it)."""
         self.net.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
 
     def server(self, name: str) -> Server:
         """The transport server of this kind, started; a key of recipes.RECIPES."""
@@ -98,6 +96,12 @@ class Lab:
         """Start a capture on the ISP's wire; see capture.Capture."""
         flat = [one for item in allowed for one in (upstreams(item) if isinstance(item, Server) else (item,))]
         return Capture.start(self.isp, self.router, flat, (self.token, *tokens))
+
+    def iperf_server(self, port: int = 5201) -> str:
+        """Start an iperf3 server on blocked.example's machine (it ends with the lab); its IPv4 address."""
+        self.sites.popen(["iperf3", "-s", "-p", str(port)], log=f"iperf3-{port}")
+        wait_until(lambda: self.sites.listens("tcp", port), READY_SECONDS, "iperf3 listens")
+        return topology.SITE["blocked.example"].address4
 
     def page_token(self, site: str) -> str:
         """What the page of this site (or `udp`: the UDP service's answer) contains."""

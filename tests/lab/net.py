@@ -4,8 +4,10 @@ Nothing is named under /run/netns, so labs run side by side. A host's /etc/resol
 run directories are its own; the rest of the file system is the machine's.
 """
 
+import contextlib
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -209,11 +211,20 @@ class Net:
         return host
 
     def close(self) -> None:
-        """Kill what runs on the hosts, then the hosts; their links go with them."""
+        """Kill what runs on the hosts, then the hosts (their links go with them), and remove the directory.
+
+        With CLEARWAY_LAB_KEEP=1 in the environment the directory stays, to read the logs.
+        """
         keeper.end([host.inode for host in self.hosts.values()], [host.pid for host in self.hosts.values()])
         for host in self.hosts.values():
             for child in host.children:
                 child.wait(5)
+                for pipe in (child.stdin, child.stdout, child.stderr):
+                    if pipe:
+                        with contextlib.suppress(BrokenPipeError):
+                            pipe.close()
+        if not os.environ.get("CLEARWAY_LAB_KEEP"):
+            shutil.rmtree(self.directory, ignore_errors=True)
         self._tell("done")
         assert self.keeper.stdin
         self.keeper.stdin.close()

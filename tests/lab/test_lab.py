@@ -1,15 +1,32 @@
 """The lab's own tests: the detector sees, sites, resolvers and servers work, nothing is left behind."""
 
 import base64
+import os
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.lab import KINDS, Allowed, Lab, Load, Pulse, anti_test, keeper, plain_router, udp_answer, upstreams
+from tests.lab import (
+    KINDS,
+    Allowed,
+    Lab,
+    Load,
+    Pulse,
+    anti_test,
+    keeper,
+    plain_router,
+    udp_answer,
+    upstreams,
+    wait_until,
+)
+from tests.lab.capture import SHARED_MEMORY
 from tests.lab.censor import total_outage
 from tests.lab.clients import plain_client
+from tests.lab.dhcp import Lease, dhcp_client, has_lease, isp_leases
 from tests.lab.recipes import RECIPES
 from tests.lab.topology import RESOLVERS4, SITE
 
@@ -164,5 +181,33 @@ def test_two_labs_stand_side_by_side_and_leave_nothing_behind() -> None:
         assert len(keeper.processes_in(inodes)) > 30
     assert keeper.processes_in(inodes) == []
     assert not any(directory.exists() for directory in directories)
-    assert not [file for d in directories for file in Path("/dev/shm").glob(f"{d.name}*")]
+    assert not [file for d in directories for file in SHARED_MEMORY.glob(f"{d.name}*")]
     assert subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout == before
+
+
+def test_a_lab_that_is_killed_leaves_nothing_behind_either() -> None:
+    script = ("import sys, time; from tests.lab import Lab; lab = Lab.up(); print(lab.directory, "
+              "*[host.inode for host in lab.net.hosts.values()], flush=True); time.sleep(60)")
+    argv = [sys.executable, "-c", script]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
+        assert child.stdout
+        directory, *inodes = child.stdout.readline().split()
+        assert len(keeper.processes_in([int(inode) for inode in inodes])) > 15
+        os.kill(child.pid, signal.SIGKILL)
+    wait_until(lambda: not keeper.processes_in([int(inode) for inode in inodes]), 5, "all processes gone")
+    wait_until(lambda: not Path(directory).exists(), 5, "the directory gone")
+
+
+def test_the_isp_leases_addresses_and_any_route_it_likes() -> None:
+    lease = Lease(routes=[("0.0.0.0/1", "100.64.7.1"), ("203.0.113.0/24", "100.64.7.1")])
+    with Lab.up() as lab, isp_leases(lab.isp, lease), dhcp_client(lab.router, "wan0"):
+        capture = lab.capture()
+        wait_until(lambda: has_lease(lab.router, "wan0", "100.64.7.2"), 15, "a lease")
+        wait_until(lambda: "0.0.0.0/1 via 100.64.7.1" in lab.router.sh("ip route"), 5, "the route of option 121")
+        assert capture.stop().clean
+
+
+def test_iperf3_runs_through_the_plain_router(plain: Lab) -> None:
+    server = plain.iperf_server()
+    done = plain.phone.run(["iperf3", "-c", server, "-t", "1", "-f", "m"])
+    assert "receiver" in done.stdout

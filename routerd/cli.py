@@ -1,0 +1,261 @@
+"""routerctl: the owner's commands. Speaks to the daemon's socket alone; `import --dry-run` needs no daemon.
+
+Exit status: 0 done, 1 refused or failed (one line on stderr), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import http.client
+import json
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from routerd import __version__
+from routerd.links import LinkError, Named, parse
+
+LIMIT = 1 << 20  # bytes of a list of links
+
+
+class Refused(Exception):
+    """One line for the owner."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the Unix socket: the one thing that http.client lacks."""
+
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        super().__init__("routerd", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except Refused as e:
+        print(f"routerctl: {e}", file=sys.stderr)
+        sys.exit(1)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser = argparse.ArgumentParser(prog="routerctl", description="Clearway, from the command line.")
+    parser.add_argument("--socket", type=Path, default=Path("/run/clearway/api.sock"))
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(group: Any, name: str, run: Any, what: str, *words: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = group.add_parser(name, help=what, parents=[shared])
+        made.set_defaults(run=run)
+        for word in words:
+            made.add_argument(word)
+        return made
+
+    verb(verbs, "status", _status, "where we stand")
+    verb(verbs, "watch", _watch, "where we stand, as it changes")
+    verb(verbs, "log", _log, "what was done and why; never where anybody went")
+    verb(verbs, "use", _use, "this transport and no other", "name")
+    verb(verbs, "auto", _auto, "leave the choice to the watchdog")
+    verb(verbs, "reload", _reload, "read the settings again")
+    importing = verb(verbs, "import", _import, "share links or a wg-quick file, from a file or - for standard input", "source")
+    importing.add_argument("--dry-run", action="store_true", help="say what would be added; needs no daemon")
+    group = verbs.add_parser("transport", help="the ways out").add_subparsers(required=True, metavar="VERB")
+    verb(group, "list", _list, "all of them")
+    verb(group, "add", _add, "add a share link", "uri").add_argument("--name", default="")
+    verb(group, "remove", _remove, "remove one", "name")
+    verb(group, "enable", _enable, "use it again", "name")
+    verb(group, "disable", _disable, "keep it, unused", "name")
+    return parser
+
+
+# -- verbs --------------------------------------------------------------------------------------------------------
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    status = _ask(arguments, "GET", "/status")
+    _show(arguments, status, _status_lines(status))
+
+
+def _status_lines(status: dict[str, Any]) -> Iterator[str]:
+    through = f" through {status['active']}" if status["active"] else ""
+    yield f"{status['phase']}{through} ({status['mode']}) since {status['since']}"
+    rows = [
+        (t["name"], t["kind"], t["state"], "" if t["latency_ms"] is None else f"{t['latency_ms']} ms", t["last_error"] or "")
+        for t in status["transports"]
+    ]
+    yield from _table(("NAME", "KIND", "STATE", "LATENCY", "LAST ERROR"), rows)
+    for problem in status["problems"]:
+        yield f"{problem['severity']}: {problem['title']}. {problem['cure']}."
+
+
+def _watch(arguments: argparse.Namespace) -> None:
+    connection, response = _open(arguments, "GET", "/events", None, None)
+    kind = ""
+    for raw in response:
+        line = raw.decode(errors="replace").rstrip("\n")
+        if line.startswith("event: "):
+            kind = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            _event(arguments, kind, json.loads(line.removeprefix("data: ")))
+    connection.close()
+    raise Refused("the daemon went away")
+
+
+def _event(arguments: argparse.Namespace, kind: str, data: dict[str, Any]) -> None:
+    if arguments.json:
+        print(json.dumps({kind: data}, ensure_ascii=False), flush=True)
+    elif kind == "status":
+        print("\n".join(_status_lines(data)), flush=True)
+    else:
+        print(f"{data['at']} {data['kind']}: {data['text']}", flush=True)
+
+
+def _log(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "GET", "/log")
+    _show(arguments, answer, (f"{line['at']} {line['kind']}: {line['text']}" for line in answer["journal"]))
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "GET", "/transports")
+    rows = [
+        (t["name"], t["kind"], f"{t['server']}:{t['port']}", "enabled" if t["enabled"] else "disabled")
+        for t in answer["transports"]
+    ]
+    _show(arguments, answer, _table(("NAME", "KIND", "SERVER", ""), rows))
+
+
+def _add(arguments: argparse.Namespace) -> None:
+    _added(arguments, {"uri": arguments.uri, "name": arguments.name})
+
+
+def _added(arguments: argparse.Namespace, body: dict[str, str]) -> None:
+    answer = _ask(arguments, "POST", "/transports", body)
+    _show(arguments, answer, [f"added {answer['name']}"])
+
+
+def _remove(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "DELETE", f"/transports/{quote(arguments.name, safe='')}")
+    _show(arguments, answer, [f"removed {arguments.name}"])
+
+
+def _enable(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "POST", f"/transports/{quote(arguments.name, safe='')}/enable")
+    _show(arguments, answer, [f"enabled {arguments.name}"])
+
+
+def _disable(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "POST", f"/transports/{quote(arguments.name, safe='')}/disable")
+    _show(arguments, answer, [f"disabled {arguments.name}"])
+
+
+def _use(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "POST", "/use", {"name": arguments.name})
+    _show(arguments, answer, [f"only through {arguments.name} from now on; `routerctl auto` ends that"])
+
+
+def _auto(arguments: argparse.Namespace) -> None:
+    _show(arguments, _ask(arguments, "POST", "/auto"), ["the watchdog chooses from now on"])
+
+
+def _reload(arguments: argparse.Namespace) -> None:
+    _show(arguments, _ask(arguments, "POST", "/reload"), ["the settings were read again"])
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    parsed: list[tuple[str, Named]] = []
+    rejected: list[dict[str, str]] = []
+    for text in _pieces(_read(arguments.source)):
+        try:
+            parsed.append((text, parse(text)))
+        except LinkError as e:
+            rejected.append({"input": text, "reason": str(e)})
+    found = [_described(text, named) for text, named in parsed]
+    if not arguments.dry_run:
+        for (text, named), entry in zip(parsed, found, strict=True):
+            body = {"uri" if "://" in text else "config": text, "name": named.name}
+            entry["name"] = _ask(arguments, "POST", "/transports", body)["name"]
+    verb = "would add" if arguments.dry_run else "added"
+    lines = [f"{verb} {t['name']} ({t['kind']})" for t in found] + [f"rejected: {r['reason']}" for r in rejected]
+    _show(arguments, {"transports": found, "rejected": rejected}, lines)
+    if not found:
+        raise Refused("nothing in it can be used")
+
+
+def _described(text: str, named: Named) -> dict[str, Any]:
+    transport = named.transport
+    values = {f.name: getattr(transport, f.name) for f in dataclasses.fields(transport) if f.repr}
+    plain = {key: value for key, value in values.items() if isinstance(value, str | int | bool)}
+    return {"name": named.name, "kind": transport.kind, "uri": text, **plain}
+
+
+def _pieces(text: str) -> list[str]:
+    """A wg-quick file is one piece; of a list of links each line is."""
+    if "[interface]" in text.lower():
+        return [text]
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _read(source: str) -> str:
+    try:
+        data = sys.stdin.buffer.read(LIMIT + 1) if source == "-" else _bytes(Path(source))
+        if len(data) > LIMIT:
+            raise Refused(f"{source}: larger than {LIMIT} bytes")
+        return data.decode("utf-8-sig")
+    except OSError as e:
+        raise Refused(f"{source}: cannot be read ({e.strerror})") from e
+    except UnicodeDecodeError as e:
+        raise Refused(f"{source}: is not UTF-8 text") from e
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LIMIT + 1)
+
+
+# -- the wire and the screen --------------------------------------------------------------------------------------
+
+
+def _ask(arguments: argparse.Namespace, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    connection, response = _open(arguments, method, path, body, 15)
+    answer: dict[str, Any] = json.loads(response.read())
+    connection.close()
+    if response.status >= 400:
+        raise Refused(answer["error"]["message"])
+    return answer
+
+
+def _open(
+    arguments: argparse.Namespace, method: str, path: str, body: dict[str, str] | None, timeout: float | None
+) -> tuple[_Connection, http.client.HTTPResponse]:
+    connection = _Connection(arguments.socket, timeout)
+    try:
+        connection.request(method, path, json.dumps(body).encode() if body is not None else None)
+        return connection, connection.getresponse()
+    except FileNotFoundError as e:
+        raise Refused(f"{arguments.socket}: no daemon listens there; start it, or give another --socket") from e
+    except (OSError, http.client.HTTPException) as e:
+        raise Refused(f"{arguments.socket}: {e}") from e
+
+
+def _show(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[str]) -> None:
+    print(json.dumps(answer, ensure_ascii=False, indent=1) if arguments.json else "\n".join(lines))
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    for row in (heads, *rows) if rows else ():
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
