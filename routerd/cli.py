@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     verb(verbs, "use", _use, "this transport and no other", "name")
     verb(verbs, "auto", _auto, "leave the choice to the watchdog")
     verb(verbs, "reload", _reload, "read the settings again")
-    importing = verb(verbs, "import", _import, "share links or a wg-quick file, from a file or - for standard input", "source")
+    importing = verb(verbs, "import", _import, "links or a wg-quick file, from a file or -", "source")
     importing.add_argument("--dry-run", action="store_true", help="say what would be added; needs no daemon")
     group = verbs.add_parser("transport", help="the ways out").add_subparsers(required=True, metavar="VERB")
     verb(group, "list", _list, "all of them")
@@ -93,13 +93,15 @@ def _status(arguments: argparse.Namespace) -> None:
 def _status_lines(status: dict[str, Any]) -> Iterator[str]:
     through = f" through {status['active']}" if status["active"] else ""
     yield f"{status['phase']}{through} ({status['mode']}) since {status['since']}"
-    rows = [
-        (t["name"], t["kind"], t["state"], "" if t["latency_ms"] is None else f"{t['latency_ms']} ms", t["last_error"] or "")
-        for t in status["transports"]
-    ]
-    yield from _table(("NAME", "KIND", "STATE", "LATENCY", "LAST ERROR"), rows)
+    heads = ("NAME", "KIND", "STATE", "LATENCY", "LAST ERROR")
+    yield from _table(heads, [_transport_row(transport) for transport in status["transports"]])
     for problem in status["problems"]:
         yield f"{problem['severity']}: {problem['title']}. {problem['cure']}."
+
+
+def _transport_row(transport: dict[str, Any]) -> tuple[str, ...]:
+    latency = "" if transport["latency_ms"] is None else f"{transport['latency_ms']} ms"
+    return transport["name"], transport["kind"], transport["state"], latency, transport["last_error"] or ""
 
 
 def _watch(arguments: argparse.Namespace) -> None:

@@ -36,7 +36,7 @@ class ConfigFile:
             return None
 
     def edit(self, change: Callable[[tomlkit.TOMLDocument], None]) -> Settings:
-        """Changes the file and returns its new meaning; a change that would not parse is refused and nothing is lost."""
+        """Changes the file and returns its new meaning; a change that would not parse is refused."""
         try:
             document = tomlkit.parse(self._text(self.path))
         except TOMLKitError as e:

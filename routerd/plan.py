@@ -53,7 +53,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
 
 
 def closed(settings: Settings | None, leases: str) -> Plan:
-    """Nothing may leave: at boot, and while there are no readable settings. The LAN itself goes on where it is known."""
+    """Nothing may leave: at boot, and without readable settings. The LAN itself goes on where it is known."""
     if settings is not None:
         none = dataclasses.replace(settings, transports={}, on_failure="block")
         return dataclasses.replace(plan(none, State(), leases), lookups=())

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up
-from routerd.settings import Settings
+from routerd.settings import Entry, Settings
 
 Phase = Literal["open", "switching", "blocked", "offline", "closed"]
 Severity = Literal["info", "warning", "error"]
@@ -33,7 +33,8 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
         "Another program changed our rules; they were put back",
         "Find what else manages the firewall",
     ),
-    "guard": ("info", "The kernel or nftables cannot lock the guard table", "Kernel 6.9 or newer"),
+    "guard": ("error", "The kernel did not take the guard table; the other layers hold", "See docs/problems.md"),
+    "guard_unlocked": ("info", "The guard table cannot be locked against other programs", "Linux 6.9 or newer can"),
 }
 
 
@@ -42,11 +43,8 @@ def status(
 ) -> Status:
     """`traffic`: bytes up and down of each transport. `started`: the wall-clock time of `state.since`."""
     phase = phase_of(settings, state)
-    transports = (
-        tuple(_transport(settings, state, name, traffic.get(name, (0, 0))) for name in settings.transports)
-        if settings
-        else ()
-    )
+    entries = settings.transports.values() if settings else ()
+    transports = tuple(_transport(state, entry, traffic.get(entry.name, (0, 0))) for entry in entries)
     return Status(
         version=version,
         phase=phase,
@@ -69,9 +67,8 @@ def phase_of(settings: Settings | None, state: State) -> Phase:
     return "switching" if untried else "blocked"
 
 
-def _transport(settings: Settings | None, state: State, name: str, traffic: tuple[int, int]) -> TransportStatus:
-    assert settings is not None
-    entry, health = settings.transports[name], state.health.get(name)
+def _transport(state: State, entry: Entry, traffic: tuple[int, int]) -> TransportStatus:
+    name, health = entry.name, state.health.get(entry.name)
     return TransportStatus(
         name=name,
         kind=entry.transport.kind,

@@ -134,12 +134,14 @@ class World:
             self._put(Misapplied(what, error))
 
     async def _load_guard(self, plan: Plan) -> None:
-        if outline(self.nft.listing(GUARD)) == outline(plan.guard) and not self._guard.locked:
-            self._guard.adopt()
-        if not self._guard.locked or outline(self.nft.listing(GUARD)) != outline(plan.guard):
+        """Never rewritten while it is as it should be; locked where the kernel can."""
+        if outline(self.nft.listing(GUARD)) != outline(plan.guard):
             self._guard.load(self.nft, plan.guard)
+        elif not self._guard.locked:
+            self._guard.adopt()
         if outline(self.nft.listing(GUARD)) != outline(plan.guard):
             raise NftError("the guard table was not what we loaded when read back")
+        self._put(Misapplied("guard_unlocked", "" if self._guard.locked else "this kernel cannot"))
 
     async def _load_policy(self, plan: Plan) -> None:
         self.nft.run(plan.policy + plan.switch)

@@ -118,9 +118,9 @@ def kill_the_engine(lab: Lab, box: Box) -> None:
 
 
 def _kill(box: Box, port: str) -> None:
-    assert box.daemon  # noqa: S101
+    assert box.daemon
     argv = ["nsenter", "-t", str(box.daemon.pid), "-n", "ss", "-Hltnp", f"sport = :{port}"]
-    listeners = subprocess.run(argv, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    listeners = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     for pid in {int(part.split(",")[0]) for part in listeners.split("pid=")[1:]}:
         os.kill(pid, signal.SIGKILL)
 
@@ -150,7 +150,7 @@ def play(lab: Lab, box: Box) -> None:
     """The page on this machine's loopback; engines and servers stay in the lab's namespaces."""
     state = box.folder / "web"
     argv = [sys.executable, "-m", "webui", "--socket", str(box.socket), "--state-dir", str(state)]
-    page = subprocess.Popen([*argv, "--listen", "127.0.0.1:8080"], stderr=subprocess.DEVNULL)  # noqa: S603
+    page = subprocess.Popen([*argv, "--listen", "127.0.0.1:8080"], stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
             if (state / "setup-secret").exists():
@@ -160,7 +160,9 @@ def play(lab: Lab, box: Box) -> None:
         print(f"The owner:     .venv/bin/routerctl --socket {box.socket} status")
         print(f"The phone:     sudo {' '.join(lab.phone.argv(['bash']))}   then: curl {URL}")
         for name in TRANSPORTS:
-            print(f"Block {name}: sudo {' '.join(lab.isp.argv(['ip', 'route', 'add', 'blackhole', lab.server(name).address4]))}")
+            print(
+                f"Block {name}: sudo {' '.join(lab.isp.argv(['ip', 'route', 'add', 'blackhole', lab.server(name).address4]))}"
+            )
         print("Ctrl-C ends all of it.", flush=True)
         signal.pause()
     except KeyboardInterrupt:

@@ -78,7 +78,8 @@ class Children:
     async def _watch(self, child: Child, process: Process) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        assert process.stdin and process.stderr
+        assert process.stdin
+        assert process.stderr
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             process.stdin.write(child.stdin.encode())
             await process.stdin.drain()

@@ -1,4 +1,4 @@
-"""Link exits: makes the WireGuard interfaces, by the kernel where it can, else by wireguard-go; removes others of ours."""
+"""Link exits: makes the WireGuard interfaces, by the kernel or else by wireguard-go; removes others of ours."""
 
 from __future__ import annotations
 

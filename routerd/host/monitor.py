@@ -1,4 +1,4 @@
-"""What the kernel says by itself: links, routes, rules and rulesets that change under us. Cheap, and without polling."""
+"""What the kernel says by itself: links, routes, rules and rulesets that change under us, without polling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GEN_PROC_PID = 2
 
 
 class Monitor:
-    """Calls `route()` when links, addresses, routes or rules changed, `ruleset()` when another process changed nftables."""
+    """Calls `route()` when links, addresses, routes or rules changed, `ruleset(pid)` when nftables did."""
 
     def __init__(self, route: Callable[[], None], ruleset: Callable[[int], None]) -> None:
         self._route, self._ruleset = route, ruleset

@@ -1,4 +1,4 @@
-"""The few bytes of nfnetlink that no library gives us where an event loop runs: messages, attributes, an answer's errno."""
+"""The few bytes of nfnetlink that no library gives us where an event loop runs."""
 
 from __future__ import annotations
 

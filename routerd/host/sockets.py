@@ -44,7 +44,7 @@ def _sockets_of(pid: int) -> set[int]:
 
 def _target(path: Path) -> str:
     try:
-        return os.readlink(path)
+        return str(path.readlink())
     except OSError:
         return ""
 

@@ -72,9 +72,9 @@ def _routes(family: Family, ports: Ports, launches: tuple[Launch, ...]) -> Itera
         yield Route(family, table, everything, dev="lo", local=True, source=source)
         yield Route(family, table, everything)
     for launch in launches:
-        if isinstance(exit := launch.exit, Link):
-            if any(a.version == family for a in exit.addresses):
-                yield Route(family, TABLES + launch.slot, everything, dev=exit.ifname)
+        if isinstance(link := launch.exit, Link):
+            if any(a.version == family for a in link.addresses):
+                yield Route(family, TABLES + launch.slot, everything, dev=link.ifname)
             yield Route(family, TABLES + launch.slot, everything)
 
 

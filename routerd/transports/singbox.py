@@ -33,11 +33,11 @@ def inbound(listen: str, port: int) -> dict[str, object]:
 
 def launch(name: str, slot: int, outbound: dict[str, object], upstreams: tuple[Upstream, ...]) -> Launch:
     """A sing-box child whose only way out is `outbound`."""
-    exit = tproxy(slot)
+    door = tproxy(slot)
     config = {
         # At "error" sing-box writes down where the household wanted to go; "fatal" keeps the reasons for not starting.
         "log": {"level": "fatal"},
-        "inbounds": [inbound("127.0.0.1", exit.port), inbound("::1", exit.port)],
+        "inbounds": [inbound("127.0.0.1", door.port), inbound("::1", door.port)],
         "outbounds": [{"tag": "out", **outbound, **DIAL}],
     }
-    return Launch(name, slot, ("sing-box", "run", "-c", "stdin"), exit, upstreams, stdin=json.dumps(config))
+    return Launch(name, slot, ("sing-box", "run", "-c", "stdin"), door, upstreams, stdin=json.dumps(config))

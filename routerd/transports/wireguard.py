@@ -30,8 +30,8 @@ class WireGuard:
     def launch(self, name: str, slot: int) -> Launch:
         allowed = upstreams(self.server, ((self.port, self.port),), "udp")
         ifname = f"cw-{slot}"
-        exit = Link(ifname, self.addresses, self.mtu, wireguard=self._setconf())
-        return Launch(name, slot, ("wireguard-go", "-f", ifname), exit, allowed)
+        link = Link(ifname, self.addresses, self.mtu, wireguard=self._setconf())
+        return Launch(name, slot, ("wireguard-go", "-f", ifname), link, allowed)
 
     def _setconf(self) -> str:
         """wg(8) `setconf`. AllowedIPs is everything: what enters the tunnel is for the ruleset to say, not for it."""

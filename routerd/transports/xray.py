@@ -14,9 +14,9 @@ from routerd.transports.doors import tproxy
 
 Json = dict[str, object]
 
-# Seconds of silence. The default idle of 300 would cut the push channels of telephones, which speak every 15 to 28
-# minutes; UDP has its own two minutes (app/proxyman/inbound/worker.go), so a long idle costs nothing there. Xray passes
-# no FIN on: the household sees a site's end of stream `uplinkOnly` later, so that is 0; a half-closed request gets 30.
+# Seconds of silence. The default idle of 300 would cut the push channels of telephones, which speak every 15 to
+# 28 minutes; UDP has its own two minutes (app/proxyman/inbound/worker.go), so a long idle costs nothing there. Xray
+# passes no FIN on: the household sees a site's end of stream `uplinkOnly` later, so that is 0; half-closed gets 30.
 TIMEOUTS = {"handshake": 8, "connIdle": 1800, "uplinkOnly": 0, "downlinkOnly": 30}
 
 SOCKOPT: Json = {

@@ -26,7 +26,7 @@ from .lab import Lab
 from .net import LabError
 from .recipes import RECIPES
 
-SOCKET = Path(os.environ.get("CLEARWAY_LAB", "/tmp/clearway-lab.sock"))  # noqa: S108 - for a developer's machine
+SOCKET = Path(os.environ.get("CLEARWAY_LAB", "/tmp/clearway-lab.sock"))
 CENSORS: dict[str, Callable[..., Censor]] = {
     name: one for name, one in vars(censor).items()
     if inspect.isfunction(one) and not name.startswith("_") and one.__module__ == censor.__name__}
@@ -131,7 +131,7 @@ def enter(host: str, argv: list[str]) -> None:
     if host not in status["hosts"]:
         raise SystemExit(f"no host {host}; there are {', '.join(status['hosts'])}")
     line = ["nsenter", "-t", str(status["hosts"][host]), "-n", "-m", *argv]
-    os.execvpe(line[0], line, {**os.environ,  # noqa: S606 - that is the point
+    os.execvpe(line[0], line, {**os.environ,
                                "SSL_CERT_FILE": status["ca"], "CURL_CA_BUNDLE": status["ca"],
                                "PS1": f"{host}# "})
 

@@ -1,7 +1,6 @@
 """The product on the lab's router: a configuration, `routerd run`, and its API. Started and ended as an owner would."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -68,8 +67,7 @@ class Box:
 
     def start(self) -> None:
         argv = [sys.executable, "-m", "routerd", "run", *self.arguments]
-        env = os.environ | {"SSL_CERT_FILE": str(self.lab.ca_file)}
-        self.daemon = self.lab.router.popen(argv, log="routerd", env=env, cwd=Path(__file__).parents[2])
+        self.daemon = self.lab.router.popen(argv, log="routerd", cwd=Path(__file__).parents[2])
 
     @property
     def arguments(self) -> list[str]:
@@ -81,8 +79,9 @@ class Box:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
@@ -100,7 +99,9 @@ class Box:
     def status(self) -> dict[str, Any]:
         return self.ask("GET", "/status")
 
-    def wait(self, what: Callable[[dict[str, Any]], bool], seconds: float = 20, name: str = "the state asked for") -> float:
+    def wait(
+        self, what: Callable[[dict[str, Any]], bool], seconds: float = 20, name: str = "the state asked for"
+    ) -> float:
         """Seconds until the Status is so. LabError, with the Status, when it does not come."""
         start = time.monotonic()
         last: dict[str, Any] = {}
@@ -144,6 +145,3 @@ def _descendants(pid: int) -> list[int]:
         for child in map(int, task.read_text().split()):
             found += [child, *_descendants(child)]
     return found
-
-
-

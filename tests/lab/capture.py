@@ -18,7 +18,7 @@ from .servers import Server
 from .verdict import Allowed, Verdict, judge
 
 BUFFER_KIB = 128 * 1024
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - memory, not a temporary directory; names carry a random token
+SHARED_MEMORY = Path("/dev/shm")
 MARKER_TYPE = b"\x88\xb5"  # local experimental ethertype: nobody answers it
 
 __all__ = ["Allowed", "Capture", "Verdict", "upstreams"]

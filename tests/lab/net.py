@@ -74,7 +74,7 @@ class Host:
         return ["nsenter", "-t", str(self.pid), "-n", "-m", *inside, *argv]
 
     def run(self, argv: Sequence[str], timeout: float = 20, check: bool = True,
-            input: str | None = None,  # noqa: A002 - subprocess.run's own name for it
+            input: str | None = None,
             env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run to the end; LabError with the program's words unless it exits 0 (when `check`)."""
         done = subprocess.run(self.argv(argv, cwd), input=input, capture_output=True, text=True, errors="replace",

@@ -103,5 +103,7 @@ def test_names_are_answered_again_at_once_when_an_engine_dies(lab: Lab) -> None:
 
 
 def _listens_on(pid: int, port: str) -> bool:
-    found = subprocess.run(["nsenter", "-t", str(pid), "-n", "ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True)
+    found = subprocess.run(
+        ["nsenter", "-t", str(pid), "-n", "ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True
+    )
     return f"pid={pid}," in found.stdout
