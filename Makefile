@@ -1,7 +1,9 @@
 # Clearway. `make demo` shows the main job; `make test` is everything that can be tested here. Both install what they need.
 PYTHON := .venv/bin/python
-ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# What runs as root leaves no files of root's in the checkout.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo) env PYTHONDONTWRITEBYTECODE=1
 PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
+STAGE := tools/stage.sh
 
 help:
 	@echo "make demo     the main job, end to end in the lab (KEEP=1 leaves it up, with the page)"
@@ -11,6 +13,9 @@ help:
 	@echo "make lab      the lab by hand: a shell in any host, censors on and off"
 	@echo "make setup    install what all of these need (they do it themselves)"
 	@echo "make golden   write the golden files anew; read the diff"
+	@echo "make vm-test  what this machine's kernel lacks, in a small virtual machine"
+	@echo "make lock     resolve requirements*.in again (wants uv)"
+	@echo "make install  put Clearway on this box; make uninstall removes it, but for /etc/clearway"
 
 setup:
 	@tools/setup.sh
@@ -24,10 +29,13 @@ check: setup
 	$(PYTHON) -m mypy --strict routerd webui
 	$(PYTEST) tests/unit --durations=3
 
-test: check
-	$(ROOT) $(PYTEST) tests/host --durations=5
-	$(ROOT) $(PYTEST) tests/web --durations=3
-	$(ROOT) $(PYTEST) tests/lab --durations=10
+# Stages print their time. A skipped test fails its stage: nothing is left out in silence (ALLOW_SKIPS=1 lists them).
+test: setup
+	@$(STAGE) check $(MAKE) --no-print-directory check
+	@$(STAGE) install tools/test-install.sh
+	@$(STAGE) host $(ROOT) $(PYTEST) tests/host --durations=5
+	@$(STAGE) web $(ROOT) $(PYTEST) tests/web --durations=3
+	@$(STAGE) lab $(ROOT) $(PYTEST) tests/lab --durations=10
 
 bench: setup
 	$(ROOT) $(PYTHON) -m bench
@@ -38,7 +46,17 @@ lab: setup
 golden: setup
 	REGOLD=1 $(PYTEST) tests/unit
 
-clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis *.egg-info
+vm-test: setup
+	@[ -x tests/vm/run.sh ] || { echo "vm-test: tests/vm/run.sh is not there yet" >&2; exit 1; }
+	@tests/vm/run.sh
 
-.PHONY: help setup demo check test bench lab golden clean
+lock:
+	tools/lock.sh
+
+install uninstall:
+	@tools/install.sh $@
+
+clean:
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+.PHONY: help setup demo check test bench lab golden vm-test lock install uninstall clean

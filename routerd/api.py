@@ -28,6 +28,7 @@ from routerd.model import Configured, Wished
 from routerd.settings import SettingsError
 
 GROUP = "clearway"
+_SO_PEERGROUPS = 59  # asm-generic/socket.h
 BODY_LIMIT, CONNECTIONS, PATIENCE, HEARTBEAT = 1 << 17, 64, 10.0, 15.0
 
 
@@ -241,13 +242,13 @@ async def _receive(connection: h11.Connection, reader: asyncio.StreamReader) -> 
 def _authorise(sock: socket.socket) -> None:
     """root, ourselves, or a member of the group (which the socket's mode has let in already)."""
     _pid, uid, gid = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    allowed = {0, os.geteuid()}
+    if uid in (0, os.geteuid()):
+        return
+    more = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
     with contextlib.suppress(KeyError):
-        group = grp.getgrnam(GROUP)
-        if gid == group.gr_gid:
+        if grp.getgrnam(GROUP).gr_gid in (gid, *struct.unpack(f"={len(more) // 4}I", more)):
             return
-    if uid not in allowed:
-        raise ApiError(403, "forbidden", "only root and the group clearway may ask")
+    raise ApiError(403, "forbidden", "only root and the group clearway may ask")
 
 
 async def _dispatch(daemon: Daemon, method: str, path: str, raw: bytes) -> tuple[int, Body]:

@@ -16,7 +16,7 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
-from routerd.host.children import NOBODY, Child, Children
+from routerd.host.children import Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
@@ -270,7 +270,6 @@ def _kernel_part(plan: Plan) -> tuple[object, ...]:
 def prepare_leases(runtime: Path) -> Path:
     """A folder on the RAM disk that dnsmasq, which is not root, may write to."""
     folder = runtime / "leases"
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o1777)
     return folder / "dnsmasq.leases"

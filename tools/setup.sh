@@ -3,7 +3,10 @@
 # Needs git, make and Python 3.11+ only. Services that packages would start stay off: they would be in the main namespace.
 set -eu
 cd "$(dirname "$0")/.."
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"
+    else echo "setup: $1 needs root, and there is no sudo; run this as root once" >&2; exit 1; fi
+}
 
 missing=""
 for package in $(sed -n 's/^\(run\|test\)  *//p' packages.txt); do
@@ -13,18 +16,24 @@ if [ -n "$missing" ]; then
     echo "setup: Debian packages:$missing"
     quiet=/usr/sbin/policy-rc.d
     if [ ! -e $quiet ]; then
+        trap 'as_root rm -f $quiet' EXIT
+        trap 'exit 1' HUP INT TERM
         printf '#!/bin/sh\nexit 101\n' | as_root tee $quiet >/dev/null
         as_root chmod 755 $quiet
-        trap 'as_root rm -f $quiet' EXIT
     fi
     as_root apt-get update -q >/dev/null
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $missing >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >/dev/null
+    # They would come up at the next boot otherwise.
+    for service in nginx unbound; do
+        case "$missing " in *" $service "*) as_root systemctl disable "$service" >/dev/null 2>&1 || true ;; esac
+    done
 fi
 
+# Debian's own comes first: engines run as nobody, who cannot enter a Python in somebody's home.
 python=""
-for candidate in python3 python3.13 python3.12 python3.11; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+for candidate in ${PYTHON:-} /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
         python=$candidate
         break
     fi
@@ -32,10 +41,12 @@ done
 [ -n "$python" ] || { echo "setup: no Python 3.11 to 3.13 on this machine; install Debian's package python3" >&2; exit 1; }
 
 stamp=.venv/.stamp
-if [ ! -x .venv/bin/python ] || [ "$(cat $stamp 2>/dev/null)" != "$(cat requirements-dev.lock pyproject.toml | sha256sum)" ]; then
+made_from=$({ pwd; "$python" -c 'import sys; print(sys.executable, sys.version)'; cat requirements-dev.lock pyproject.toml; } | sha256sum)
+if [ ! -x .venv/bin/python ] || [ "$(cat $stamp 2>/dev/null)" != "$made_from" ]; then
     echo "setup: Python packages into .venv"
-    "$python" -m venv .venv
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
-    .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-    cat requirements-dev.lock pyproject.toml | sha256sum > $stamp
+    "$python" -m venv --clear .venv
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
+    # setuptools is in the lock: building ourselves fetches nothing.
+    .venv/bin/python -m pip install -q --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+    echo "$made_from" > $stamp
 fi

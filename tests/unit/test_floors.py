@@ -1,0 +1,77 @@
+"""The direction of dependencies and the purity of the ground floors, checked. See docs/architecture.md."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLOORS: list[set[str]] = [
+    {"model"},
+    {"watchdog", "plan", "status", "render", "settings", "transports", "links"},
+    {"host", "probe"},
+    {"daemon", "world", "file"},
+    {"api", "__main__", "cli"},
+]
+PURE = FLOORS[0] | FLOORS[1]
+IMPURE = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "threading", "time", "pyroute2"}
+# One-way streets on the ground: a room may use the rooms named here and no other of its floor.
+MAY_USE = {
+    "transports": {"transports"},
+    "links": {"links", "transports"},
+    "settings": {"settings", "links", "transports"},
+    "render": {"render", "settings"},
+    "watchdog": {"settings"},
+    "plan": {"render", "settings", "transports"},
+    "status": {"settings"},
+}
+FILES = sorted(f for f in (ROOT / "routerd").rglob("*.py") if f.stat().st_size)
+TESTED_ALONE = {"xray.py"}  # a program of its own
+
+
+def room(file: Path) -> str:
+    return file.relative_to(ROOT / "routerd").parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "routerd":
+            yield from (f"routerd.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
+def floor(name: str) -> int:
+    return next(i for i, rooms in enumerate(FLOORS) if name in rooms)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_imports_point_down_only(file: Path) -> None:
+    here = room(file)
+    if here == "__init__":
+        return
+    for name in imports(file):
+        top, *rest = name.split(".")
+        if top == "routerd" and rest and rest[0] != "__version__":
+            there = rest[0]
+            assert floor(there) <= floor(here), f"{file.name} imports {name}"
+            if floor(there) == floor(here) == 1:
+                assert there in MAY_USE[here], f"{file.name} imports {name}"
+        elif here in PURE:
+            assert top not in IMPURE, f"{file.name} is pure but imports {name}"
+
+
+def test_the_page_knows_the_daemon_by_its_socket_alone() -> None:
+    for file in (ROOT / "webui").rglob("*.py"):
+        assert not any(name.split(".")[0] == "routerd" for name in imports(file)), file
+
+
+def test_no_shell_is_ever_started() -> None:
+    for file in (*FILES, *(ROOT / "webui").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                assert not any(k.arg == "shell" for k in node.keywords), file
+                assert ast.unparse(node.func) not in ("os.system", "os.popen", "asyncio.create_subprocess_shell"), file
