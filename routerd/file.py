@@ -48,6 +48,8 @@ class ConfigFile:
             write(self.path, text)
         except OSError as e:
             raise SettingsError(f"{self.path}: could not be written ({e.strerror}); nothing was changed") from e
+        except UnicodeEncodeError as e:
+            raise SettingsError(f"{self.path}: the change is not UTF-8 text; nothing was changed") from e
         return settings
 
     @property
@@ -66,7 +68,8 @@ class ConfigFile:
 
     def _read_other(self, name: str) -> str:
         """A wg-quick file that the settings name: relative to them."""
-        return (self.path.parent / name).read_text()
+        with (self.path.parent / name).open("rb") as file:
+            return file.read(LIMIT).decode()
 
 
 def write(path: Path, text: str) -> None:
@@ -74,12 +77,12 @@ def write(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise
@@ -104,8 +107,8 @@ def add_transport(document: tomlkit.TOMLDocument, name: str, source: str, text: 
 
 
 def remove_transport(document: tomlkit.TOMLDocument, name: str) -> None:
-    entries = document["transport"]
-    del entries[_index(document, name)]
+    index = _index(document, name)
+    del document["transport"][index]
 
 
 def enable_transport(document: tomlkit.TOMLDocument, name: str, enabled: bool) -> None:

@@ -73,7 +73,7 @@ def parse_settings(text: str, read: Read) -> Settings:
         raise SettingsError(f"clearway.toml: larger than {LIMIT} bytes")
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:  # ValueError: a number of thousands of digits, too
         raise SettingsError(f"clearway.toml: not valid TOML: {e}") from e
     return _settings(Table("", table), read)
 
@@ -120,7 +120,7 @@ class Table:
     def number(self, key: str, default: int, low: int, high: int) -> int:
         value = self.take(key, int, default)
         if not low <= value <= high:
-            raise self.fail(key, f"{value} is not within {low} to {high}")
+            raise self.fail(key, f"{_shown(value)} is not within {low} to {high}")
         return cast(int, value)
 
     def done(self) -> None:
@@ -177,7 +177,7 @@ def _entry(table: Table, read: Read) -> Entry:
             transport = parse(text).transport
         else:
             transport = wg_quick(read(text) if sources[0] == "file" else text)
-    except (LinkError, OSError, UnicodeDecodeError) as e:
+    except (LinkError, OSError, ValueError) as e:  # ValueError: a NUL in the path; not UTF-8
         raise table.fail(sources[0], str(e)) from e
     if (kind := table.take("kind", str, transport.kind)) != transport.kind:
         raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
@@ -194,9 +194,9 @@ def _name(table: Table) -> str:
 
 def _ifname(table: Table, key: str) -> str:
     name = cast(str, table.take(key, str))
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", name) or name == "lo" or name.startswith("cw-"):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", name) or name in ("lo", "all", "default") or name.startswith("cw-"):
         raise table.fail(
-            key, f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, cw-*)"
+            key, f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, all, default, cw-*)"
         )
     return name
 
@@ -262,12 +262,15 @@ def _check_url(table: Table, key: str, url: str, by_address: bool) -> None:
 
 def _is_address(text: str) -> bool:
     try:
-        return bool(ip_address(text))
+        return "%" not in text and bool(ip_address(text))  # a zone may hold anything, nft syntax too
     except ValueError:
         return False
 
 
 def _shown(value: object) -> str:
     """A value for an error text: quoted, escaped, cut."""
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "a huge number"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -18,7 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from routerd.host import conntrack, sysctl
 from routerd.host.children import Child, Children
 from routerd.host.links import Links
-from routerd.host.monitor import Monitor, wan_is_up
+from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
 from routerd.host.routing import apply_addresses, apply_routes, apply_rules, interfaces
 from routerd.model import (
@@ -115,6 +115,7 @@ class World:
                 await self._children.apply(_children(plan, bool(self._links.kernel)))
             case _:
                 self._put(WanChanged(await wan_is_up(self._netlink, self._wan)))
+                self._put(Misapplied("overlap", await overlap(self._netlink, self._wan, plan.lan[1])))
                 await self._part("lan", self._addresses, plan)
                 await self._part("links", self._make_links, plan)
                 await self._part("routing", self._routing, plan)

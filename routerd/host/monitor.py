@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from ipaddress import ip_interface
 
 from pyroute2 import AsyncIPRoute
+
+from routerd.model import Interface
 
 RTMGRP_LINK, RTMGRP_V4_IFADDR, RTMGRP_V4_ROUTE, RTMGRP_V4_RULE = 0x1, 0x10, 0x40, 0x80
 RTMGRP_V6_IFADDR, RTMGRP_V6_ROUTE = 0x100, 0x400
@@ -101,6 +104,18 @@ async def wan_is_up(netlink: AsyncIPRoute, wan: str) -> bool:
             if route["dst_len"] == 0 and index in _ways(route):
                 return True
     return False
+
+
+async def overlap(netlink: AsyncIPRoute, wan: str, lan: Iterable[Interface]) -> str:
+    """The WAN's network that has addresses of the LAN's in it, or nothing."""
+    index = {m.get_attr("IFLA_IFNAME"): m["index"] async for m in await netlink.get_links()}.get(wan)
+    if index is None:
+        return ""
+    async for message in await netlink.get_addr(index=index):
+        network = ip_interface(f"{message.get_attr('IFA_ADDRESS')}/{message['prefixlen']}").network
+        if any(network.version == own.version and network.overlaps(own.network) for own in lan):
+            return str(network)
+    return ""
 
 
 def _ways(route: object) -> list[int]:
