@@ -27,7 +27,7 @@ check: setup
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check routerd
 	$(PYTHON) -m mypy --strict routerd webui
-	$(PYTEST) tests/unit --durations=3
+	$(PYTEST) tests/unit tests/golden --durations=3
 
 # Stages print their time. A skipped test fails its stage: nothing is left out in silence (ALLOW_SKIPS=1 lists them).
 test: setup
@@ -44,7 +44,7 @@ lab: setup
 	$(ROOT) $(PYTHON) -m tests.lab up
 
 golden: setup
-	REGOLD=1 $(PYTEST) tests/unit
+	REGOLD=1 $(PYTEST) tests/unit tests/golden
 
 vm-test: setup
 	@[ -x tests/vm/run.sh ] || { echo "vm-test: tests/vm/run.sh is not there yet" >&2; exit 1; }

@@ -194,9 +194,11 @@ def _name(table: Table) -> str:
 
 def _ifname(table: Table, key: str) -> str:
     name = cast(str, table.take(key, str))
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", name) or name in ("lo", "all", "default") or name.startswith("cw-"):
+    taken = name in ("lo", "all", "default") or name.startswith("cw-")  # the kernel's, and ours
+    if taken or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", name):
         raise table.fail(
-            key, f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, all, default, cw-*)"
+            key,
+            f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, all, default, cw-*)",
         )
     return name
 

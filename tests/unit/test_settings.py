@@ -151,7 +151,7 @@ WRONG = [
     ("a number among URLs", '["https://blocked.example/"]', "[3]", "watchdog.canaries", "list of strings"),
     ("a text for a list", '["https://blocked.example/"]', '"https://x.example/"', "watchdog.canaries", "must be a list"),
     ("no target", '["https://www.gstatic.com/generate_204"]', "[]", "watchdog.targets", "at least one"),
-    ("too many resolvers", '"https://9.9.9.9/dns-query"', '"https://9.9.9.9/",' * 5, "dns.resolvers", "at most 4"),
+    ("too many resolvers", '"https://9.9.9.9/dns-query"', ", ".join(['"https://9.9.9.9/"'] * 5), "dns.resolvers", "at most 4"),
     ("two of one name", '"école 2"', '"home"', "transport[1].name", "must differ"),
     ("a name with a newline", '"école 2"', r'"a\nb"', "transport[1].name", "printable"),
     ("a name of spaces", '"école 2"', '"  "', "transport[1].name", "printable"),

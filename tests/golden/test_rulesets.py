@@ -1,0 +1,58 @@
+"""Settings in, ruleset out. After a change that is meant: REGOLD=1 rewrites the files; read the difference."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.golden.cases import CASES, FILES, HERE, ruleset
+
+NAMES = [str(file.relative_to(HERE)) for file in FILES]
+DIRECT = "the owner said direct"
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_the_ruleset_is_the_golden_one(file: Path) -> None:
+    if os.environ.get("REGOLD"):
+        file.write_text(ruleset(file))
+    assert ruleset(file) == file.read_text()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_case_says_what_it_is_for(case: str) -> None:
+    assert (HERE / case / "purpose.txt").read_text().strip()
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_every_rule_says_why_and_every_filter_ends_in_drop(file: Path) -> None:
+    chain: list[str] = []
+    for line in map(str.strip, ruleset(file).splitlines()):
+        if line.endswith("{"):
+            chain = []
+        elif line == "}":
+            if chain and "type filter" in chain[0]:
+                assert "policy drop" in chain[0]
+                assert chain[-1].startswith("drop ")
+        elif line.startswith(("flush", "add table")):
+            continue
+        else:
+            chain.append(line)
+            if not line.startswith("type "):
+                assert 'comment "clearway: ' in line
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_after_every_tproxy_stands_a_refusal(file: Path) -> None:
+    for chain in re.findall(r"chain exit_\d+ \{\n(.*?)\n  \}", ruleset(file), re.DOTALL):
+        assert chain.splitlines()[-1].strip().startswith("goto refuse")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_the_owners_word_lets_anything_go_direct(case: str) -> None:
+    for phase in ("closed", "switching", "open", "blocked"):
+        text = ruleset(HERE / case / f"{phase}.nft")
+        policy = text[text.index("add table inet clearway\n") :]
+        opened = "goto exit_direct" in policy.split("flush chain inet clearway choose")[1]
+        assert opened == (case == "direct-on-failure" and phase == "blocked")
+        assert (DIRECT in policy) == (case == "direct-on-failure" and phase != "closed")

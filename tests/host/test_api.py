@@ -1,0 +1,239 @@
+"""The real daemon in a namespace of its own, asked over its real socket; and the command line's refusals."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.host.namespace import alone, household
+
+LINK = "trojan://s3cr3t@192.0.2.1:443?sni=example.org#home"
+SETTINGS = """# the owner's words: stay
+[wan]
+interface = "eth0"   # towards the provider
+
+[lan]
+interface = "br-lan"
+address = "192.168.77.1/24"
+"""
+
+
+def routerd(folder: Path, verb: str, *more: str) -> list[str]:
+    where = ["--config", str(folder / "clearway.toml"), "--state-dir", str(folder / "state")]
+    return [sys.executable, "-m", "routerd", verb, *where, "--runtime-dir", str(folder / "run"), *more]
+
+
+def said(folder: Path, verb: str, *more: str) -> tuple[int, str, str]:
+    found = subprocess.run(routerd(folder, verb, *more), capture_output=True, text=True, timeout=20, check=False)
+    return found.returncode, found.stdout, found.stderr
+
+
+@contextlib.contextmanager
+def box(text: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "clearway.toml").write_text(text)
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def running(text: str = SETTINGS) -> Iterator[Path]:
+    household()
+    with box(text) as folder:
+        daemon = subprocess.Popen(routerd(folder, "run"), stderr=subprocess.PIPE)
+        try:
+            until(lambda: ask(folder, "GET", "/status")[0] == 200)
+            yield folder
+            assert daemon.poll() is None
+        finally:
+            daemon.terminate()
+            _, complaints = daemon.communicate(timeout=10)
+        assert b"Traceback" not in complaints, complaints.decode()
+        assert daemon.returncode == 0
+
+
+def until(true: Any) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            if true():
+                return
+        time.sleep(0.05)
+    raise AssertionError("it did not come true within ten seconds")
+
+
+def raw(folder: Path, request: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.settimeout(10)
+        wire.connect(str(folder / "run" / "api.sock"))
+        with contextlib.suppress(BrokenPipeError):
+            wire.sendall(request)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := wire.recv(1 << 16):
+                answer += data
+        return answer
+
+
+def ask(folder: Path, method: str, path: str, body: object = None, data: bytes | None = None) -> tuple[int, Any]:
+    sent = data if data is not None else json.dumps(body).encode() if body is not None else b""
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(sent)}\r\n\r\n".encode()
+    answer = raw(folder, head + sent)
+    if not answer:
+        return 0, None
+    first, _, rest = answer.partition(b"\r\n\r\n")
+    return int(first.split()[1]), json.loads(rest)
+
+
+def code(answer: tuple[int, Any]) -> tuple[int, str]:
+    return answer[0], answer[1]["error"]["code"]
+
+
+@alone
+def test_the_status_is_as_the_contract_says() -> None:
+    with running() as folder:
+        _, found = ask(folder, "GET", "/status")
+        assert set(found) == {"version", "phase", "mode", "active", "since", "transports", "problems"}
+        assert (found["mode"], found["active"], found["transports"]) == ("auto", None, [])
+        assert (folder / "run" / "api.sock").stat().st_mode & 0o777 == 0o660
+
+
+@alone
+def test_changes_keep_the_owners_words_and_what_stands_is_the_file() -> None:
+    with running() as folder:
+        file = folder / "clearway.toml"
+        assert ask(folder, "POST", "/transports", {"uri": LINK}) == (201, {"name": "home"})
+        assert ask(folder, "POST", "/transports", {"uri": LINK, "name": "home"}) == (201, {"name": "home 2"})
+        assert ask(folder, "POST", "/transports/home%202/disable")[0] == 200
+        text = file.read_text()
+        assert text.startswith(SETTINGS)
+        assert "enabled = false" in text
+        assert file.stat().st_mode & 0o777 == 0o600
+        listed = ask(folder, "GET", "/transports")[1]["transports"]
+        assert [(t["name"], t["enabled"]) for t in listed] == [("home", True), ("home 2", False)]
+        assert code(ask(folder, "POST", "/use", {"name": "home 2"})) == (409, "disabled")
+        assert ask(folder, "POST", "/transports/home%202/enable")[0] == 200
+        assert ask(folder, "DELETE", "/transports/home")[0] == 200
+        assert ask(folder, "DELETE", "/transports/home%202")[0] == 200
+        assert file.read_text().startswith(SETTINGS.rstrip())
+        assert ask(folder, "GET", "/transports")[1] == {"transports": []}
+
+
+@alone
+def test_what_is_wrong_is_answered_and_changes_nothing() -> None:
+    with running() as folder:
+        assert code(ask(folder, "GET", "/nothing")) == (404, "path")
+        assert code(ask(folder, "DELETE", "/status")) == (405, "method")
+        assert code(ask(folder, "POST", "/use", data=b"{nonsense")) == (400, "json")
+        assert code(ask(folder, "POST", "/use", data=b"[" * 50_000)) == (400, "json")
+        assert code(ask(folder, "POST", "/use", data=b"\xff\xfe")) == (400, "json")
+        assert code(ask(folder, "POST", "/use", [1])) == (400, "json")
+        assert code(ask(folder, "POST", "/use", {"name": 3})) == (400, "body")
+        assert code(ask(folder, "POST", "/use", {"name": "nobody"})) == (404, "unknown_transport")
+        assert code(ask(folder, "DELETE", "/transports/nobody")) == (404, "unknown_transport")
+        assert code(ask(folder, "POST", "/transports", {})) == (400, "body")
+        status, answer = ask(folder, "POST", "/transports", {"uri": "trojan://s3cr3t@"})
+        assert (status, answer["error"]["code"]) == (422, "link")
+        assert "s3cr3t" not in answer["error"]["message"]
+        assert code(ask(folder, "POST", "/transports", data=b'{"uri": "' + LINK.encode() + b'\\ud800"}'))[0] == 422
+        assert ask(folder, "POST", "/use", data=b"x" * 200_000)[0] in (0, 413)
+        assert b"200 OK" not in raw(folder, b"nonsense\r\n\r\n")
+        assert (folder / "clearway.toml").read_text() == SETTINGS
+        assert ask(folder, "GET", "/status")[0] == 200
+
+
+@alone
+def test_a_second_daemon_is_refused_in_one_line() -> None:
+    with running() as folder:
+        status, _, error = said(folder, "run")
+        assert status == 1
+        assert error.count("\n") == 1
+        assert "another routerd runs" in error
+        assert ask(folder, "GET", "/status")[0] == 200
+
+
+@alone
+def test_unreadable_settings_are_closed_and_still_answered() -> None:
+    with running("[wan\n") as folder:
+        _, found = ask(folder, "GET", "/status")
+        assert found["phase"] == "closed"
+        until(lambda: [p["code"] for p in ask(folder, "GET", "/status")[1]["problems"]][:1])
+        assert "settings" in [p["code"] for p in ask(folder, "GET", "/status")[1]["problems"]]
+        assert code(ask(folder, "POST", "/transports", {"uri": LINK})) == (422, "settings")
+        (folder / "clearway.toml").write_text(SETTINGS)
+        assert ask(folder, "POST", "/reload")[0] == 200
+        until(lambda: ask(folder, "GET", "/status")[1]["phase"] != "closed")
+
+
+@alone
+def test_an_error_in_new_settings_leaves_those_before_in_force() -> None:
+    with running() as folder:
+        (folder / "clearway.toml").write_text(SETTINGS + "nonsense = 1\n")
+        assert code(ask(folder, "POST", "/reload")) == (422, "settings")
+        until(lambda: "settings_kept" in [p["code"] for p in ask(folder, "GET", "/status")[1]["problems"]])
+        assert ask(folder, "GET", "/status")[1]["phase"] != "closed"
+
+
+# -- the command line ---------------------------------------------------------------------------------------------
+
+
+@alone
+def test_a_check_of_good_settings_says_so() -> None:
+    with box(SETTINGS) as folder:
+        status, out, error = said(folder, "check")
+        assert (status, error) == (0, "")
+        assert "0 transports" in out
+
+
+@alone
+def test_a_check_of_bad_settings_is_one_line_with_the_key() -> None:
+    for text, key in ((SETTINGS + "x = 1\n", "lan.x:"), ("[wan\n", "clearway.toml:"), ("", "wan.interface:")):
+        with box(text) as folder:
+            status, out, error = said(folder, "check")
+            assert (status, out) == (1, "")
+            assert error.startswith(f"routerd: {key}")
+            assert error.count("\n") == 1
+
+
+@alone
+def test_a_file_that_is_missing_or_no_text_is_named() -> None:
+    with box("") as folder:
+        (folder / "clearway.toml").write_bytes(b"\xff")
+        assert "is not UTF-8 text" in said(folder, "check")[2]
+        os.unlink(folder / "clearway.toml")
+        status, _, error = said(folder, "check")
+        assert (status, error.count("\n")) == (1, 1)
+        assert str(folder / "clearway.toml") in error
+
+
+@alone
+def test_wrong_usage_is_two() -> None:
+    with box(SETTINGS) as folder:
+        assert said(folder, "nonsense")[0] == 2
+
+
+@alone
+def test_print_shows_the_ruleset_and_loads_nothing() -> None:
+    with box(SETTINGS) as folder:
+        status, out, _ = said(folder, "print", "--state", "switching")
+        assert status == 0
+        assert "table inet clearway_guard" in out
+        assert subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout == b""
+        status, _, error = said(folder, "print", "--state", "nobody")
+        assert (status, error.count("\n")) == (1, 1)
+
+
+@alone
+def test_closed_loads_both_tables_even_from_bad_settings() -> None:
+    for text, expected in ((SETTINGS, 0), ("[wan\n", 1)):
+        with box(text) as folder:
+            assert said(folder, "closed")[0] == expected
+            tables = subprocess.run(["nft", "list", "tables"], capture_output=True, check=True, text=True).stdout
+            assert tables.split() == ["table", "inet", "clearway", "table", "inet", "clearway_guard"] or set(
+                tables.splitlines()
+            ) == {"table inet clearway", "table inet clearway_guard"}

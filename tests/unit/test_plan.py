@@ -1,0 +1,154 @@
+"""From where we stand to how the box should look: the choice, and what may leave in clear."""
+
+from dataclasses import replace
+from ipaddress import IPv4Interface, ip_address
+from types import MappingProxyType
+
+import pytest
+
+from routerd.links import parse
+from routerd.model import Direct, Down, Health, Refuse, Starting, State, Up, Upstream
+from routerd.plan import closed, plan
+from routerd.render.nft import switch
+from routerd.settings import Entry, Settings
+
+LEASES = "/run/clearway/leases/dnsmasq.leases"
+REST = Down(60.0, 1, "timed out")
+
+
+def household(*links: str, **more: object) -> Settings:
+    names = "abcdefgh"
+    entries = {n: Entry(n, parse(link).transport) for n, link in zip(names, links, strict=False)}
+    base = Settings("eth0", "br-lan", IPv4Interface("192.168.77.1/24"), transports=MappingProxyType(entries))
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def standing(active: str | None = None, wish: str | None = None, **health: Health) -> State:
+    slots = {name: i + 1 for i, name in enumerate(health)}
+    return State(health=health, slots=slots, active=active, wish=wish)
+
+
+ONE = "trojan://x@192.0.2.1:443?sni=a.example"
+TWO = "trojan://x@192.0.2.2:8443?sni=a.example"
+NAMED = "trojan://x@server.example:443"
+
+
+def test_new_flows_go_to_the_active_one() -> None:
+    found = plan(household(ONE, TWO), standing("b", a=REST, b=Up(0, 50)), LEASES)
+    assert found.switch == switch(2)
+
+
+@pytest.mark.parametrize("health", [{}, {"a": Starting(0)}, {"a": REST}, {"a": Up(0, 50)}])
+def test_without_an_active_one_new_flows_are_refused(health: dict[str, Health]) -> None:
+    assert plan(household(ONE), standing(**health), LEASES).switch == switch(Refuse())
+
+
+def test_an_active_one_that_is_not_launched_gets_no_flows() -> None:
+    assert plan(household(ONE), standing("a", a=REST), LEASES).switch == switch(Refuse())
+    assert plan(household(NAMED), standing("a", a=Up(0, 50)), LEASES).switch == switch(Refuse())
+
+
+def test_the_owner_may_open_it_when_everything_failed() -> None:
+    settings = household(ONE, TWO, on_failure="direct")
+    assert plan(settings, standing(a=REST, b=REST), LEASES).switch == switch(Direct())
+    assert plan(settings, standing(a=REST, b=Starting(0, failures=1)), LEASES).switch == switch(Direct())
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        standing(),
+        standing(a=Starting(0), b=Starting(0)),
+        standing(a=REST, b=Starting(0)),
+        standing(wish="a", a=REST, b=REST),
+    ],
+    ids=["at the very start", "while all are tried", "while one is tried for the first time", "with a wish"],
+)
+def test_even_then_it_stays_shut(state: State) -> None:
+    assert plan(household(ONE, TWO, on_failure="direct"), state, LEASES).switch == switch(Refuse())
+
+
+def test_by_default_nothing_ever_goes_direct() -> None:
+    found = plan(household(ONE, TWO), standing(a=REST, b=REST), LEASES)
+    assert found.switch == switch(Refuse())
+    assert "exit_direct" in found.policy
+    assert "the owner said direct" not in found.policy
+
+
+def test_resting_transports_have_no_child_and_no_probe() -> None:
+    found = plan(household(ONE, TWO), standing("b", a=REST, b=Up(0, 50)), LEASES)
+    assert [launch.name for launch in found.launches] == ["b"]
+    assert [probe.name for probe in found.probes] == ["b"]
+
+
+def test_in_clear_go_only_the_running_transports_upstreams() -> None:
+    found = plan(household(ONE, TWO), standing("b", a=REST, b=Up(0, 50)), LEASES)
+    assert "ip daddr 192.0.2.2 tcp dport 8443" in found.policy
+    assert "192.0.2.1" not in found.policy
+    assert "9.9.9.9" not in found.policy
+
+
+def test_the_resolvers_may_be_asked_in_clear_only_while_a_servers_address_is_unknown() -> None:
+    settings = household(NAMED)
+    unknown = plan(settings, standing(a=Starting(0)), LEASES)
+    assert (unknown.lookups, unknown.launches) == (("server.example",), ())
+    assert "ip daddr 9.9.9.9 tcp dport 443" in unknown.policy
+    known = replace(standing(a=Starting(0)), addresses={"server.example": (ip_address("192.0.2.7"),)})
+    found = plan(settings, known, LEASES)
+    assert found.lookups == ()
+    assert "9.9.9.9" not in found.policy
+    assert found.launches[0].upstreams == (Upstream(ip_address("192.0.2.7"), "tcp", 443, 443),)
+
+
+def test_probes_are_quick_where_it_matters() -> None:
+    state = standing("a", a=Up(0, 50, strikes=1), b=Up(0, 50), c=Starting(0))
+    active, standby, starting = plan(household(ONE, TWO, ONE), state, LEASES).probes
+    assert starting.interval < active.interval < standby.interval
+    assert (active.urgent, standby.urgent) == (1, 0)
+
+
+def test_canaries_are_probed_beside_the_targets() -> None:
+    settings = household(ONE, canaries=("https://blocked.example/",))
+    assert "https://blocked.example/" in plan(settings, standing(a=Up(0, 50)), LEASES).probes[0].targets
+
+
+def test_a_transport_may_be_kept_off_ipv6() -> None:
+    settings = household(ONE)
+    entry = replace(settings.transports["a"], ipv6=False)
+    off = replace(settings, transports={"a": entry})
+    state = standing("a", a=Up(0, 50))
+    assert "tproxy ip6 to" in plan(settings, state, LEASES).policy
+    assert "tproxy ip6 to" not in plan(off, state, LEASES).policy
+
+
+def test_closed_has_no_transports_and_no_way_direct() -> None:
+    found = closed(household(ONE, on_failure="direct"), LEASES)
+    assert (found.launches, found.probes, found.lookups) == ((), (), ())
+    assert found.switch == switch(Refuse())
+    assert "the owner said direct" not in found.policy
+    assert found.lan[0] == "br-lan"
+
+
+def test_closed_without_settings_lets_nothing_through_and_routes_nothing() -> None:
+    found = closed(None, LEASES)
+    assert [line.strip() for line in (found.guard + found.policy).splitlines() if " accept" in line] == [
+        'oifname "lo" accept comment "clearway: the box to itself"' if "oifname" in line
+        else 'iifname "lo" accept comment "clearway: the box to itself"'
+        for line in (found.guard + found.policy).splitlines() if " accept" in line
+    ]
+    assert (found.services, found.launches, found.rules, found.switch) == ((), (), (), "")
+    assert ("net/ipv4/ip_forward", "0") in found.sysctls
+
+
+def test_the_same_state_gives_the_same_plan() -> None:
+    settings, state = household(ONE, TWO), standing("a", a=Up(0, 50), b=Starting(0))
+    assert plan(settings, state, LEASES) == plan(settings, state, LEASES)
+
+
+def test_a_switch_changes_nothing_but_the_switch() -> None:
+    settings = household(ONE, TWO)
+    before = plan(settings, standing("a", a=Up(0, 50), b=Up(0, 50)), LEASES)
+    after = plan(settings, standing("b", a=Up(0, 50), b=Up(0, 50)), LEASES)
+    assert before.switch != after.switch
+    same = replace(after, switch=before.switch, probes=before.probes)
+    assert same == before

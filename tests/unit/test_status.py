@@ -1,0 +1,127 @@
+"""State in words: the phase, and problems with their cure."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Interface
+from types import MappingProxyType
+
+import pytest
+
+from routerd.links import parse
+from routerd.model import Down, Health, Starting, State, Status, Up
+from routerd.settings import Entry, Settings
+from routerd.status import PROBLEMS, phase_of, status
+
+TROJAN = parse("trojan://x@192.0.2.1:443?sni=a.example").transport
+NOBODY = Settings("eth0", "br-lan", IPv4Interface("192.168.77.1/24"))
+HOME = replace(NOBODY, transports=MappingProxyType({n: Entry(n, TROJAN) for n in "ab"}))
+REST = Down(60.0, 1, "timed out")
+
+
+def shown(settings: Settings | None, state: State) -> Status:
+    return status(settings, state, {"a": (1, 2)}, datetime(2026, 1, 1, tzinfo=UTC), "1.0")
+
+
+def codes(settings: Settings | None, state: State) -> list[str]:
+    return [problem.code for problem in shown(settings, state).problems]
+
+
+def standing(active: str | None = None, **health: Health) -> State:
+    return State(health=health, active=active)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "phase"),
+    [
+        (None, State(), "closed"),
+        (None, replace(standing("a", a=Up(0, 1)), wan_up=False), "closed"),
+        (HOME, replace(standing("a", a=Up(0, 1)), wan_up=False), "offline"),
+        (HOME, standing("a", a=Up(0, 1)), "open"),
+        (HOME, standing("b", a=Starting(0), b=Up(0, 1)), "open"),
+        (HOME, standing(a=Starting(0), b=REST), "switching"),
+        (HOME, standing(a=Starting(0, failures=1), b=REST), "blocked"),
+        (HOME, standing(a=REST, b=REST), "blocked"),
+        (NOBODY, State(), "blocked"),
+    ],
+)
+def test_the_phase_says_where_the_household_stands(settings: Settings | None, state: State, phase: str) -> None:
+    assert phase_of(settings, state) == phase
+    assert shown(settings, state).phase == phase
+
+
+def test_all_is_well_without_problems() -> None:
+    assert codes(HOME, standing("a", a=Up(0, 1), b=Up(0, 1))) == []
+
+
+def test_while_it_starts_there_is_no_problem_yet() -> None:
+    assert codes(HOME, standing(a=Starting(0), b=Starting(0))) == []
+
+
+def test_one_that_is_down_is_named_with_its_reason() -> None:
+    (problem,) = shown(HOME, standing("b", a=REST, b=Up(0, 1))).problems
+    assert (problem.code, problem.severity) == ("transport_down", "warning")
+    assert "a: timed out" in problem.title
+
+
+def test_a_line_that_is_down_hides_its_consequences() -> None:
+    assert codes(HOME, replace(standing(a=REST, b=REST), wan_up=False)) == ["wan_down"]
+
+
+def test_everything_down_is_one_problem_not_many() -> None:
+    assert codes(HOME, standing(a=REST, b=REST)) == ["all_down"]
+
+
+def test_a_wish_that_is_down_says_so() -> None:
+    state = replace(standing(a=REST, b=Up(0, 1)), wish="a")
+    assert codes(HOME, state) == ["chosen_down"]
+    assert shown(HOME, state).mode == "manual"
+
+
+def test_without_a_transport_the_owner_is_told_to_add_one() -> None:
+    assert codes(NOBODY, State()) == ["no_transport"]
+
+
+def test_without_settings_only_the_settings_are_the_problem() -> None:
+    state = replace(standing(a=REST), faults={"settings": "wan.interface: is missing"})
+    (problem,) = shown(None, state).problems
+    assert problem.code == "settings"
+    assert "wan.interface: is missing" in problem.title
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_every_problem_has_a_title_and_a_cure(code: str) -> None:
+    (problem,) = shown(None, replace(State(), faults={code: ""})).problems
+    assert problem.title
+    assert problem.cure
+    assert problem.severity in ("info", "warning", "error")
+
+
+@pytest.mark.parametrize(
+    ("health", "state"),
+    [
+        (Up(0, 81.6), "up"),
+        (Up(0, 81.6, strikes=1), "suspect"),
+        (Starting(0), "starting"),
+        (Starting(0, failures=2), "down"),
+        (REST, "down"),
+    ],
+)
+def test_each_transports_health_is_one_word(health: Health, state: str) -> None:
+    found = shown(HOME, standing(a=health)).transports[0]
+    assert (found.state, found.latency_ms) == (state, 82 if isinstance(health, Up) else None)
+    assert (found.bytes_up, found.bytes_down) == (1, 2)
+
+
+def test_a_transport_without_a_child_is_waiting_or_disabled() -> None:
+    off = replace(HOME, transports={"a": replace(HOME.transports["a"], enabled=False), "b": HOME.transports["b"]})
+    assert [t.state for t in shown(off, State()).transports] == ["disabled", "starting"]
+
+
+def test_warm_is_what_is_up_and_not_active() -> None:
+    found = shown(HOME, standing("a", a=Up(0, 1), b=Up(0, 1)))
+    assert [t.warm for t in found.transports] == [False, True]
+    assert (found.active, found.mode, found.since) == ("a", "auto", "2026-01-01T00:00:00Z")
+
+
+def test_the_last_error_stays_to_be_read() -> None:
+    assert shown(HOME, replace(standing(a=Up(0, 1)), errors={"a": "x"})).transports[0].last_error == "x"

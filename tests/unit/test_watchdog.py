@@ -1,0 +1,378 @@
+"""Stories: what happened, second by second, and where it left us. Then any story at all."""
+
+import os
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Interface, ip_address
+from types import MappingProxyType
+
+from hypothesis import given, settings as hypothesis_settings, strategies as st
+
+from routerd.links import parse
+from routerd.model import (
+    LAST_SLOT,
+    Configured,
+    Down,
+    Drifted,
+    Event,
+    Exited,
+    Misapplied,
+    Probed,
+    Resolved,
+    Starting,
+    State,
+    Tick,
+    Up,
+    WanChanged,
+    Wished,
+)
+from routerd.settings import Entry, Settings
+from routerd.watchdog import FIRST_REST, HOLD_DOWN, LONGEST_REST, PATIENCE, STRIKES, deadline, step, take
+
+EXAMPLES = int(os.environ.get("EXAMPLES", "2000"))
+TROJAN = parse("trojan://x@192.0.2.1:443?sni=a.example").transport
+
+
+def household(*names: str, disabled: Iterable[str] = (), **more: object) -> Settings:
+    entries = {name: Entry(name, TROJAN, name not in tuple(disabled)) for name in names}
+    base = Settings("eth0", "br-lan", IPv4Interface("192.168.77.1/24"), transports=MappingProxyType(entries))
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def told(settings: Settings, *story: tuple[float, Event], state: State | None = None) -> State:
+    state = state or State()
+    for now, event in story:
+        state = step(settings, state, event, now)
+    return state
+
+
+def good(name: str, latency: float = 50.0) -> Probed:
+    return Probed(name, latency)
+
+
+def bad(name: str) -> Probed:
+    return Probed(name, None, "timed out")
+
+
+START = (0.0, Configured())
+A, B, C = household("a"), household("a", "b"), household("a", "b", "c")
+
+
+# -- stories ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_active_before_a_probe_came_through() -> None:
+    state = told(B, START, (1.0, Tick()))
+    assert state.active is None
+    assert state.health == {"a": Starting(0.0), "b": Starting(0.0)}
+
+
+def test_the_first_one_that_carries_a_probe_carries_new_flows() -> None:
+    state = told(B, START, (1.0, good("b")))
+    assert (state.active, state.since) == ("b", 1.0)
+
+
+def test_an_earlier_one_that_never_failed_is_taken_as_soon_as_it_is_up() -> None:
+    assert told(B, START, (1.0, good("b")), (2.0, good("a"))).active == "a"
+
+
+def test_one_lost_probe_makes_a_suspect_and_leaves_nothing() -> None:
+    state = told(B, START, (1.0, good("a")), (1.1, good("b")), (2.0, bad("a")))
+    assert state.active == "a"
+    assert state.health["a"] == Up(1.0, 50.0, strikes=1)
+
+
+def test_a_good_probe_forgives() -> None:
+    state = told(A, START, (1.0, good("a")), (2.0, bad("a")), (3.0, good("a")), (4.0, bad("a")))
+    assert state.active == "a"
+    assert state.health["a"] == Up(1.0, 50.0, strikes=1)
+
+
+def test_strikes_in_a_row_leave_it_for_the_warm_standby_at_once() -> None:
+    story = [(2.0 + i / 10, bad("a")) for i in range(STRIKES)]
+    state = told(B, START, (1.0, good("a")), (1.1, good("b")), *story)
+    assert state.active == "b"
+    assert isinstance(state.health["a"], Down)
+    assert state.errors["a"] == "timed out"
+
+
+def test_a_child_that_ends_is_left_at_once() -> None:
+    state = told(B, START, (1.0, good("a")), (1.1, good("b")), (2.0, Exited("a", "ended with status 1")))
+    assert state.active == "b"
+    assert state.errors == {"a": "ended with status 1"}
+
+
+def test_with_nothing_left_nothing_is_active() -> None:
+    assert told(A, START, (1.0, good("a")), (2.0, Exited("a", "x"))).active is None
+
+
+def test_a_transport_that_carries_nothing_within_patience_rests() -> None:
+    assert isinstance(told(A, START, (PATIENCE - 0.1, Tick())).health["a"], Starting)
+    assert isinstance(told(A, START, (PATIENCE, Tick())).health["a"], Down)
+
+
+def test_a_rested_transport_is_started_again_and_remembers_its_failures() -> None:
+    state = told(A, START, (1.0, Exited("a", "x")), (1.0 + FIRST_REST, Tick()))
+    assert state.health["a"] == Starting(1.0 + FIRST_REST, failures=1)
+
+
+def test_a_rest_doubles_with_each_failure_and_has_an_end() -> None:
+    state, now, rests = told(A, START), 0.0, []
+    for _ in range(8):
+        state = step(A, state, Exited("a", "x"), now)
+        health = state.health["a"]
+        assert isinstance(health, Down)
+        rests.append(health.until - now)
+        now = health.until
+        state = step(A, state, Tick(), now)
+    assert rests[:4] == [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST, 8 * FIRST_REST]
+    assert rests[-1] == LONGEST_REST
+
+
+def test_one_that_had_failed_is_taken_back_only_after_the_hold_down() -> None:
+    failed = told(B, START, (1.0, good("a")), (1.1, good("b")), (2.0, Exited("a", "x")), (2.0 + FIRST_REST, Tick()))
+    back = step(B, failed, good("a"), 5.0)
+    assert back.active == "b"
+    assert step(B, back, Tick(), 5.0 + HOLD_DOWN - 0.1).active == "b"
+    assert step(B, back, Tick(), 5.0 + HOLD_DOWN).active == "a"
+
+
+def test_a_flapping_transport_rests_longer_each_time() -> None:
+    first = told(A, START, (1.0, good("a")), (2.0, Exited("a", "x")), (4.0, Tick()), (4.5, good("a")))
+    again = step(A, first, Exited("a", "x"), 5.0).health["a"]
+    assert again == Down(5.0 + 2 * FIRST_REST, 2, "x")
+
+
+def test_nobody_is_punished_while_the_line_is_down() -> None:
+    state = told(B, START, (1.0, good("a")), (1.1, good("b")), (2.0, WanChanged(False)))
+    after = told(B, *((3.0 + i, bad(name)) for i in range(20) for name in "ab"), state=state)
+    assert after.health == state.health
+    assert after.active == "a"
+
+
+def test_patience_does_not_end_while_the_line_is_down() -> None:
+    state = told(A, START, (1.0, WanChanged(False)), (PATIENCE * 3, Tick()))
+    assert isinstance(state.health["a"], Starting)
+
+
+def test_the_owners_wish_is_followed() -> None:
+    assert told(B, START, (1.0, good("a")), (1.1, good("b")), (2.0, Wished("b"))).active == "b"
+
+
+def test_a_wish_that_is_down_is_not_replaced_by_another() -> None:
+    state = told(B, START, (1.0, good("a")), (1.1, good("b")), (2.0, Wished("b")), (3.0, Exited("b", "x")))
+    assert (state.active, state.wish) == (None, "b")
+
+
+def test_a_wish_for_what_there_is_not_is_forgotten() -> None:
+    state = told(A, START, (1.0, good("a")), (2.0, Wished("nobody")))
+    assert (state.active, state.wish) == ("a", None)
+
+
+def test_automatic_again_takes_the_first_that_is_up() -> None:
+    story = (START, (1.0, good("a")), (1.1, good("b")), (2.0, Wished("b")), (3.0, Wished(None)))
+    assert told(B, *story).active == "a"
+
+
+def test_only_the_active_one_and_its_standbys_are_kept_warm() -> None:
+    assert set(told(household("a", "b", "c", "d", "e", standby=1), START).health) == {"a", "b"}
+
+
+def test_a_standby_that_fails_is_followed_by_the_next_in_the_list() -> None:
+    state = told(household("a", "b", "c", standby=1), START, (1.0, good("a")), (2.0, Exited("b", "x")))
+    assert isinstance(state.health["c"], Starting)
+
+
+def test_a_disabled_transport_is_never_started() -> None:
+    state = told(household("a", "b", disabled=["a"]), START, (1.0, good("a")), (1.0, good("b")))
+    assert set(state.health) == {"b"}
+    assert state.active == "b"
+
+
+def test_the_fastest_is_taken_only_when_clearly_faster_and_proven() -> None:
+    settings = household("a", "b", order="fastest")
+    state = told(settings, START, (1.0, good("a", 100.0)), (1.1, good("b", 60.0)))
+    assert state.active == "a"
+    assert step(settings, state, Tick(), 1.1 + HOLD_DOWN).active == "b"
+    close = told(settings, START, (1.0, good("a", 100.0)), (1.1, good("b", 80.0)), (1.1 + HOLD_DOWN, Tick()))
+    assert close.active == "a"
+
+
+def test_a_transport_that_leaves_the_settings_leaves_the_state() -> None:
+    state = told(B, START, (1.0, good("a")), (1.1, good("b")), (1.2, Wished("a")))
+    after = step(household("b"), state, Configured(), 2.0)
+    assert (set(after.health), set(after.slots), after.active, after.wish) == ({"b"}, {"b"}, "b", None)
+
+
+def test_a_transport_keeps_its_slot_when_others_come_and_go() -> None:
+    state = told(B, START)
+    after = step(household("c", "b"), state, Configured(), 1.0)
+    assert after.slots["b"] == state.slots["b"]
+    assert len(set(after.slots.values())) == 2
+
+
+def test_a_new_transport_in_the_settings_is_started() -> None:
+    assert "b" in step(B, told(A, START), Configured(), 1.0).health
+
+
+def test_an_address_once_known_is_not_lost_to_an_empty_answer() -> None:
+    address = ip_address("192.0.2.7")
+    state = told(A, START, (1.0, Resolved("a.example", (address,))), (2.0, Resolved("a.example", ())))
+    assert state.addresses == {"a.example": (address,)}
+
+
+def test_a_fault_is_shown_until_it_is_mended() -> None:
+    state = told(A, START, (1.0, Misapplied("ruleset", "no")))
+    assert state.faults == {"ruleset": "no"}
+    assert step(A, state, Misapplied("ruleset", ""), 2.0).faults == {}
+
+
+def test_what_is_heard_of_strangers_changes_nothing() -> None:
+    state = told(A, START)
+    assert told(A, (1.0, good("x")), (1.0, bad("x")), (1.0, Exited("x", "y")), (1.0, Drifted("z")), state=state) == state
+
+
+def test_the_loop_is_woken_when_a_rest_ends_or_patience_does() -> None:
+    state = told(A, START)
+    assert deadline(state, 0.0) == PATIENCE
+    assert deadline(step(A, state, Exited("a", "x"), 1.0), 1.0) == 1.0 + FIRST_REST
+
+
+# -- any story ----------------------------------------------------------------------------------------------------
+
+NAMES = ["a", "b", "c", "d"]
+name = st.sampled_from([*NAMES, "stranger"])
+events: st.SearchStrategy[Event] = st.one_of(
+    st.just(Configured()),
+    st.just(Tick()),
+    st.builds(Wished, st.none() | name),
+    st.builds(Exited, name, st.just("ended")),
+    st.builds(Probed, name, st.none() | st.floats(1, 3000), st.just("timed out")),
+    st.builds(WanChanged, st.booleans()),
+    st.builds(Resolved, st.just("a.example"), st.just((ip_address("192.0.2.9"),)) | st.just(())),
+    st.builds(Drifted, st.just("routes")),
+    st.builds(Misapplied, st.just("ruleset"), st.sampled_from(["", "no"])),
+)
+households = st.builds(
+    lambda names, off, standby, order: household(*names, disabled=off, standby=standby, order=order),
+    st.lists(st.sampled_from(NAMES), unique=True),
+    st.sets(st.sampled_from(NAMES), max_size=2),
+    st.integers(0, 3),
+    st.sampled_from(["listed", "fastest"]),
+)
+pauses = st.sampled_from([0.0, 0.1, 1.0, 3.0, 13.0, 61.0, 1e6])
+stories = st.lists(st.tuples(pauses, events, st.none() | households), max_size=25)
+
+
+def assert_sane(settings: Settings, state: State, now: float) -> None:
+    assert state.active is None or isinstance(state.health[state.active], Up)
+    assert set(state.slots) == set(settings.transports)
+    assert len(set(state.slots.values())) == len(state.slots)
+    assert all(1 <= slot <= LAST_SLOT for slot in state.slots.values())
+    assert set(state.health) <= {entry.name for entry in settings.enabled}
+    if state.wish is not None:
+        assert state.wish in settings.transports
+        assert state.active in (None, state.wish)
+    if state.wish is None and any(isinstance(health, Up) for health in state.health.values()):
+        assert state.active is not None
+    for health in state.health.values():
+        assert not (isinstance(health, Up) and health.strikes >= STRIKES)
+        assert not (isinstance(health, Down) and health.until > now + LONGEST_REST)
+    due = deadline(state, now)
+    assert due is None or due > now
+
+
+def live(settings: Settings, story: Iterable[tuple[float, Event, Settings | None]]) -> None:
+    """Lives through a story and looks at every step of it."""
+    state, now = step(settings, State(), Configured(), 0.0), 0.0
+    for pause, event, other in story:
+        now += pause
+        if other is not None:
+            settings, event = other, Configured()
+        before, state = state, step(settings, state, event, now)
+        assert_sane(settings, state, now)
+        if isinstance(event, Probed) and not before.wan_up and event.latency_ms is None:
+            fell = {n for n, h in state.health.items() if isinstance(h, Down)}
+            assert fell <= {n for n, h in before.health.items() if isinstance(h, Down)}
+        assert take(state, event, now) is not None
+
+
+@hypothesis_settings(max_examples=EXAMPLES // 20, deadline=None)
+@given(households, stories)
+def test_after_any_story_the_state_makes_sense(
+    settings: Settings, story: list[tuple[float, Event, Settings | None]]
+) -> None:
+    live(settings, story)
+
+
+def any_household(dice: random.Random) -> Settings:
+    names = dice.sample(NAMES, dice.randrange(5))
+    off = [n for n in names if dice.random() < 0.1]
+    return household(*names, disabled=off, standby=dice.randrange(4), order=dice.choice(["listed", "fastest"]))
+
+
+def any_event(dice: random.Random) -> Event:
+    who = dice.choice([*NAMES, "stranger"])
+    return dice.choice(
+        [
+            *[Probed(who, dice.uniform(1, 3000))] * 4,
+            *[bad(who)] * 4,
+            Exited(who, "ended"),
+            Wished(dice.choice([who, None])),
+            WanChanged(dice.random() < 0.7),
+            Tick(),
+            Resolved("a.example", ()),
+            Misapplied("ruleset", dice.choice(["", "no"])),
+        ]
+    )
+
+
+def test_thousands_of_lives_make_sense_at_every_step() -> None:
+    for seed in range(EXAMPLES):
+        dice = random.Random(seed)
+        story = (
+            (
+                dice.choice([0.0, 0.1, 0.5, 1.0, 3.0, 13.0, 61.0, 1e6]),
+                any_event(dice),
+                any_household(dice) if dice.random() < 0.03 else None,
+            )
+            for _ in range(30)
+        )
+        try:
+            live(any_household(dice), story)
+        except Exception as e:
+            e.add_note(f"in the life of seed {seed}")
+            raise
+
+
+@hypothesis_settings(max_examples=EXAMPLES // 40, deadline=None)
+@given(households, stories)
+def test_after_any_story_a_transport_that_works_again_carries_the_household(
+    settings: Settings, story: list[tuple[float, Event, Settings | None]]
+) -> None:
+    state, now = step(settings, State(), Configured(), 0.0), 0.0
+    for pause, event, _ in story:
+        now += pause
+        state = step(settings, state, event, now)
+    state = told(settings, (now, WanChanged(True)), (now, Wished(None)), state=state)
+    for _ in range(64):  # the longest rest, and a little
+        now += 1.0
+        state = step(settings, state, Tick(), now)
+        for each in [n for n, h in state.health.items() if not isinstance(h, Down)]:
+            state = step(settings, state, good(each), now)
+    assert (state.active is None) == (not settings.enabled)
+    if settings.enabled:
+        assert isinstance(state.health[settings.enabled[0].name], Up)
+
+
+@hypothesis_settings(max_examples=EXAMPLES // 40, deadline=None)
+@given(households, stories)
+def test_the_same_story_told_twice_ends_the_same(
+    settings: Settings, story: list[tuple[float, Event, Settings | None]]
+) -> None:
+    once, twice, now = State(), State(), 0.0
+    for pause, event, _ in story:
+        now += pause
+        once, twice = step(settings, once, event, now), step(settings, twice, event, now)
+        assert once == twice
