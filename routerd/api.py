@@ -187,10 +187,13 @@ async def serve(daemon: Daemon, path: Path) -> asyncio.Server:
     slots = asyncio.Semaphore(CONNECTIONS)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, h11.ProtocolError, TimeoutError):
+        try:
             async with slots:
                 await _converse(daemon, reader, writer)
-        writer.close()
+        except (OSError, h11.ProtocolError, TimeoutError):
+            pass  # the asker went away, or was none
+        finally:
+            writer.close()
 
     old = os.umask(0o117)
     try:

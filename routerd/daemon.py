@@ -47,12 +47,14 @@ class Daemon:
     beat: Callable[[], None] = lambda: None
     world: World = field(init=False)
 
+    def __post_init__(self) -> None:
+        self.world = World(self.put)
+
     def put(self, event: Event) -> None:
         self.events.put_nowait(event)
 
     async def run(self) -> None:
         """Until cancelled. The first apply closes; only a probe that came through opens."""
-        self.world = World(self.put)
         async with self.world:
             if error := self.read_settings():
                 print(f"routerd: {error}; nothing leaves the box until it is mended", file=sys.stderr, flush=True)

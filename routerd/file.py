@@ -109,6 +109,8 @@ def add_transport(document: tomlkit.TOMLDocument, name: str, source: str, text: 
 def remove_transport(document: tomlkit.TOMLDocument, name: str) -> None:
     index = _index(document, name)
     del document["transport"][index]
+    if not document["transport"]:
+        del document["transport"]  # else tomlkit writes `transport = []`, and the next one becomes an inline table
 
 
 def enable_transport(document: tomlkit.TOMLDocument, name: str, enabled: bool) -> None:

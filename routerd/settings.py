@@ -187,8 +187,9 @@ def _entry(table: Table, read: Read) -> Entry:
 
 def _name(table: Table) -> str:
     name = cast(str, table.take("name", str))
-    if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip():
-        raise table.fail("name", f"{_shown(name)} must be 1 to 64 printable characters, without spaces around")
+    if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name.startswith("service:"):
+        why = "must be 1 to 64 printable characters, without spaces around, and not begin with service:"
+        raise table.fail("name", f"{_shown(name)} {why}")
     return name
 
 

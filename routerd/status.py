@@ -28,6 +28,7 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "dnsmasq": ("error", "Names and leases are not served", "Another program may hold port 53; see docs/problems.md"),
     "resolver": ("error", "The resolver does not run", "See docs/problems.md"),
     "lookup": ("warning", "A server's name could not be looked up", "Use a link with the server's address"),
+    "conntrack": ("warning", "Flows of a dead transport could not be cut", "They end by themselves within minutes"),
     "guard": ("error", "The kernel did not take the guard table; the other layers hold", "See docs/problems.md"),
     "guard_unlocked": ("info", "The guard table cannot be locked against other programs", "Linux 6.9 or newer can"),
 }

@@ -10,6 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from pyroute2 import AsyncIPRoute
@@ -57,7 +58,7 @@ class World:
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
         self._faults: dict[str, str] = {}
-        self._read_back = ("", "")
+        self._read_back: tuple[str, str] | None = None  # None: another program was faster than our look
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wan = ""
         self.took_ms: dict[str, float] = {}  # how long the last apply and the last switch took
@@ -97,7 +98,7 @@ class World:
             self._plan = plan
             await self._children.apply(_children(plan, bool(self._links.kernel)))
             await self._part("links", self._make_links, plan)
-            self._cut(before, plan)
+            await self._part("conntrack", partial(self._cut, before), plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._prober.apply(plan.probes)
         self._plan = plan
@@ -146,8 +147,8 @@ class World:
 
     async def _load_policy(self, plan: Plan) -> None:
         self.nft.run(plan.policy + plan.switch)
-        self._remember_listing()
-        if outline(self._read_back[0]) != outline(plan.policy + plan.switch):
+        self._remember_listing(plan.policy + plan.switch, plan.guard)
+        if self._read_back is None:
             raise NftError("the ruleset was not what we loaded when read back")
 
     async def _switch(self, plan: Plan) -> None:
@@ -155,10 +156,13 @@ class World:
         before = self._plan
         if before is not None and all(launch in before.launches for launch in plan.launches):
             self.nft.run(plan.switch)
-            self._remember_listing()
+            self._remember_listing(before.policy + plan.switch, before.guard)
 
-    def _remember_listing(self) -> None:
-        self._read_back = (self.nft.listing(POLICY), self.nft.listing(GUARD))
+    def _remember_listing(self, policy: str, guard: str) -> None:
+        """Only what is as it should be: a table that was flushed since would else pass for unchanged, and stay so."""
+        found = (self.nft.listing(POLICY), self.nft.listing(GUARD))
+        same = (outline(found[0]), outline(found[1])) == (outline(policy), outline(guard))
+        self._read_back = found if same else None
 
     async def _addresses(self, plan: Plan) -> None:
         name, addresses = plan.lan
@@ -179,7 +183,7 @@ class World:
         if any(isinstance(launch.exit, Link) for launch in plan.launches):
             await self._routing(plan)
 
-    def _cut(self, before: Plan | None, plan: Plan) -> None:
+    async def _cut(self, before: Plan | None, plan: Plan) -> None:
         """Flows of exits that are gone or made anew are cut at once, so that apps reconnect now."""
         old = {launch.slot: launch for launch in before.launches} if before else {}
         new = {launch.slot: launch for launch in plan.launches}
@@ -189,8 +193,9 @@ class World:
 
     def _look_up(self, plan: Plan) -> None:
         for name in plan.lookups:
-            if name not in self._tasks or self._tasks[name].done():
-                self._tasks[name] = asyncio.create_task(self._resolve(name, plan.resolvers))
+            task = f"look up {name}"
+            if task not in self._tasks or self._tasks[task].done():
+                self._tasks[task] = asyncio.create_task(self._resolve(name, plan.resolvers))
 
     async def _resolve(self, name: str, resolvers: int) -> None:
         """A transport's server name, by DoH from the box itself; tried until it is known."""

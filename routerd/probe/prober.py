@@ -53,13 +53,20 @@ class Prober:
         while True:
             probe = self._tasks[name][0]
             wake.clear()
-            self.put(await self._once(probe))
+            self.put(await self._safely(probe))
             await asyncio.sleep(0)  # lets the loop turn the event into a new Probe before the pause is chosen
             try:
                 async with asyncio.timeout(self._tasks[name][0].interval * random.uniform(0.7, 1.3)):
                     await wake.wait()
             except TimeoutError:
                 pass
+
+    async def _safely(self, probe: Probe) -> Probed:
+        """A probe that breaks in a way we did not think of is a failed probe, and the prober lives on."""
+        try:
+            return await self._once(probe)
+        except Exception as e:
+            return Probed(probe.name, None, f"the probe itself failed: {type(e).__name__}")
 
     async def _once(self, probe: Probe) -> Probed:
         count = min(3, len(probe.targets)) if probe.urgent or probe.name not in self._latency else 1

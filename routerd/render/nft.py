@@ -61,7 +61,7 @@ class Policy:
 
 def guard(ports: Ports | None) -> str:
     """The static layer. Without readable settings (None) nothing at all is let through."""
-    forward, output, incoming = [], [], []
+    forward, output, incoming, leaving = [], [], [], []
     if ports:
         lan, wan = f'"{ports.lan}"', f'"{ports.wan}"'
         forward = [
@@ -78,6 +78,12 @@ def guard(ports: Ports | None) -> str:
             _rule(f"oifname {wan} udp sport 68 udp dport 67 accept", "DHCP"),
             _rule(f"oifname {wan} icmpv6 type {NEIGHBOURS} accept", "neighbours"),
         ]
+        # In `output` oifname is still `lo` for what `own` rerouted; only here is it the port that the packet takes.
+        leaving = [
+            _rule(f"oifname != {wan} accept", "not to the WAN"),
+            _rule(f"oifname {wan} {_is(DIRECT_SLOT)} accept", "the owner said direct"),
+            *output[1:],
+        ]
         incoming = [
             _rule(f'iifname {{ {lan}, "{LINKS}" }} accept', "policy says which"),
             _rule(f"iifname {wan} {_ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
@@ -92,6 +98,7 @@ def guard(ports: Ports | None) -> str:
         _base("forward", "filter", "forward", 10, forward),
         _base("output", "filter", "output", 10, [loop_out, *output]),
         _base("input", "filter", "input", 10, [loop_in, *incoming]),
+        _base("leaving", "filter", "postrouting", 10, [loop_out, *leaving]),
     ]
     return f"table inet {GUARD} {{\n" + "\n".join(chains) + "\n}\n"
 

@@ -120,7 +120,10 @@ def test_changes_keep_the_owners_words_and_what_stands_is_the_file() -> None:
         assert ask(folder, "POST", "/transports/home%202/enable")[0] == 200
         assert ask(folder, "DELETE", "/transports/home")[0] == 200
         assert ask(folder, "DELETE", "/transports/home%202")[0] == 200
-        assert file.read_text().startswith(SETTINGS.rstrip())
+        assert file.read_text().rstrip() == SETTINGS.rstrip()
+        assert ask(folder, "POST", "/transports", {"uri": LINK})[0] == 201
+        assert "[[transport]]" in file.read_text()
+        assert ask(folder, "DELETE", "/transports/home")[0] == 200
         assert ask(folder, "GET", "/transports")[1] == {"transports": []}
 
 

@@ -157,6 +157,7 @@ WRONG = [
     ("a name of spaces", '"école 2"', '"  "', "transport[1].name", "printable"),
     ("a name too long", '"école 2"', f'"{"x" * 65}"', "transport[1].name", "1 to 64"),
     ("a name that reverses the line", '"école 2"', r'"a\u202eb"', "transport[1].name", "printable"),
+    ("a name that our own children have", '"école 2"', '"service:dnsmasq"', "transport[1].name", "service:"),
     ("a transport without a way", f'uri = "{LINK}"', "", "transport[0].uri", "exactly one of"),
     ("both uri and config", 'name = "home"\n', 'name = "home"\nconfig = "x"\n', "transport[0].uri", "exactly one of"),
     ("a kind that is another", 'name = "home"\n', 'name = "home"\nkind = "vless"\n', "transport[0].kind", "'trojan'"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from routerd.api import ROUTES
 from routerd.status import PROBLEMS
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,33 @@ def test_every_setting_is_documented() -> None:
 @pytest.mark.parametrize("code", PROBLEMS)
 def test_every_problem_is_documented(code: str) -> None:
     assert f"`{code}`" in (ROOT / "docs" / "problems.md").read_text()
+
+
+def test_every_request_is_documented() -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    words = [path.replace("{name}", "NAME").removeprefix("/transports/NAME") for _, path, _ in ROUTES]
+    assert [word for word in (*words, "GET /events") if word not in text] == []
+
+
+def test_what_the_daemon_needs_is_left_to_it() -> None:
+    """Tried in the lab: with these capabilities and no others it opens, switches, and stops its children."""
+    unit = (ROOT / "systemd" / "clearway.service").read_text()
+    line = next(line for line in unit.splitlines() if line.startswith("CapabilityBoundingSet="))
+    kept = {word.removeprefix("CAP_") for word in line.partition("=")[2].split()}
+    assert kept == {
+        *("NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"),
+        *("SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"),
+    }
+    for line in ("DeviceAllow=/dev/net/tun rw", "NotifyAccess=main", "StartLimitIntervalSec=0", "UMask=0077"):
+        assert line in unit
+    assert "/proc/sys/net" in next(line for line in unit.splitlines() if line.startswith("ReadWritePaths="))
+
+
+def test_a_box_that_was_never_configured_is_left_alone() -> None:
+    for unit in UNITS:
+        text = unit.read_text()
+        assert "ConditionPathExists=|/etc/clearway/clearway.toml" in text
+        assert "ConditionPathExists=|/var/lib/clearway/last-good.toml" in text
 
 
 def test_no_registry_host_and_no_developer_path_is_in_a_file() -> None:

@@ -1,0 +1,76 @@
+"""What is done to a way: one function for each quantity, from the phone to blocked.example. Each gives one number."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab import Host, LabError
+from tests.lab.net import ROOT
+
+SITE = "198.51.100.10"
+WORKERS = 32
+DATAGRAM = 1200  # bytes of payload: whole on every path, tunnels included
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A quantity: `floor` is the share of the compared way's that is asked of ours."""
+
+    name: str
+    unit: str
+    floor: float | None
+
+
+TCP_DOWN = Kind("TCP down", "Mbit/s", 0.95)
+TCP_UP = Kind("TCP up", "Mbit/s", 0.95)
+UDP_UP = Kind("UDP up, as fast as it goes", "Mbit/s", 0.95)
+UDP_DOWN = Kind("UDP down, as fast as it goes", "Mbit/s", 0.95)
+UDP_SHARE = Kind("UDP up, 20 Mbit/s, delivered", "%", 0.95)
+CONNECTIONS = Kind("new TCP connections", "1/s", 0.9)
+KINDS = (TCP_DOWN, TCP_UP, UDP_UP, UDP_DOWN, UDP_SHARE, CONNECTIONS)
+
+
+def measure(phone: Host, kind: Kind, seconds: int) -> float:
+    match kind.name:
+        case TCP_DOWN.name:
+            return _mbits(_iperf(phone, seconds, "-R")["end"]["sum_received"])
+        case TCP_UP.name:
+            return _mbits(_iperf(phone, seconds)["end"]["sum_received"])
+        case UDP_UP.name:
+            return _mbits(_udp(phone, seconds, "0"))
+        case UDP_DOWN.name:
+            return _mbits(_udp(phone, seconds, "0", "-R"))
+        case UDP_SHARE.name:
+            return 100 - float(_udp(phone, seconds, "20M")["lost_percent"])
+        case _:
+            return connections(phone, seconds)
+
+
+def connections(phone: Host, seconds: int) -> float:
+    """Pages fetched per second, each over a connection of its own."""
+    argv = [sys.executable, "-m", "bench.connections", SITE, str(WORKERS), str(seconds)]
+    good, bad = map(float, phone.run(argv, timeout=seconds + 20, cwd=ROOT).stdout.split())
+    if bad > good * seconds * 0.01:
+        raise LabError(f"{bad:.0f} connections failed, {good * seconds:.0f} were good")
+    return good
+
+
+def _udp(phone: Host, seconds: int, rate: str, *more: str) -> dict[str, Any]:
+    end = _iperf(phone, seconds, "-u", "-b", rate, "-l", str(DATAGRAM), *more)["end"]
+    received: dict[str, Any] = end["sum_received"]  # of what was sent, what the other end saw
+    return received
+
+
+def _iperf(phone: Host, seconds: int, *more: str) -> dict[str, Any]:
+    argv = ["iperf3", "-c", SITE, "-t", str(seconds), "-J", "--connect-timeout", "5000", *more]
+    answer: dict[str, Any] = json.loads(phone.run(argv, timeout=seconds + 20, check=False).stdout or "{}")
+    if "error" in answer or not answer:
+        raise LabError(f"iperf3: {answer.get('error', 'no answer')}")
+    return answer
+
+
+def _mbits(sum_: dict[str, Any]) -> float:
+    return float(sum_["bits_per_second"]) / 1e6

@@ -1,0 +1,78 @@
+"""Two ways take turns: ours, theirs, theirs, ours, ... Each turn is one sample of each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bench import ways
+from bench.load import CONNECTIONS, KINDS, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
+from bench.report import Row, Samples
+from bench.ways import Way
+from tests.lab import Host, Lab, LabError
+from tests.lab.box import Box
+
+TRANSPORTS = ("ss2022", "trojan", "wireguard")
+INFORMATIVE = (TCP_DOWN, TCP_UP, UDP_UP, CONNECTIONS)
+SETTLE = 0.3  # seconds: what is still in the queues of the turn before drains
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """`turns` samples of `seconds` each. Many short turns: what disturbs one seldom disturbs its neighbour less."""
+
+    turns: int
+    seconds: int
+
+
+def rows(lab: Lab, box: Box, effort: Effort, only: tuple[str, ...] = ()) -> Iterator[Row]:
+    """Each transport of ours against the same engine by hand; then what else there is, for orientation."""
+    lab.iperf_server()
+    ways.open_ports(lab.net.hosts.values())
+    for number, transport in enumerate(TRANSPORTS, 1):
+        if only and transport not in only:
+            continue
+        pair = ways.ours(lab, box, transport), ways.bare(lab, number, transport)
+        for kind in KINDS:
+            yield from _row(lab.phone, kind, *pair, effort, kind.floor)
+        yield from _row(lab.phone, TCP_DOWN, pair[1], pair[1], effort, None)  # what this machine's noise is worth
+    if only:
+        return
+    others: tuple[Callable[[], Way], ...] = (lambda: ways.tun(lab, 11, "ss2022"), lambda: ways.plain(lab, 12))
+    for make in others:
+        yield from _informative(lab, box, make, effort)
+
+
+def _informative(lab: Lab, box: Box, make: Callable[[], Way], effort: Effort) -> Iterator[Row]:
+    try:
+        other = make()
+    except LabError as e:
+        print(f"not measured: {e}", file=sys.stderr, flush=True)
+        return
+    for kind in INFORMATIVE:
+        yield from _row(lab.phone, kind, ways.ours(lab, box, "ss2022"), other, effort, None)
+
+
+def _row(phone: Host, kind: Kind, a: Way, b: Way, effort: Effort, floor: float | None) -> Iterator[Row]:
+    try:
+        measured, base = take_turns(phone, kind, a, b, effort)
+    except (LabError, subprocess.TimeoutExpired) as e:
+        print(f"not measured: {a.name} and {b.name}: {kind.name}: {e}", file=sys.stderr, flush=True)
+        return
+    against = "itself" if a is b else b.name.split(",")[0]
+    yield Row(f"{kind.name}: {a.name} / {against}", measured, base, floor=floor)
+
+
+def take_turns(phone: Host, kind: Kind, a: Way, b: Way, effort: Effort) -> tuple[Samples, Samples]:
+    """Samples in the order of the turns, so that the n-th of both are neighbours in time."""
+    pair = ((a, list[float]()), (b, list[float]()))
+    for turn in range(effort.turns):
+        for way, values in pair if turn % 2 == 0 else pair[::-1]:
+            way.take()
+            time.sleep(SETTLE)
+            values.append(measure(phone, kind, effort.seconds))
+    ours, theirs = (Samples(kind.unit, tuple(values)) for _, values in pair)
+    return ours, theirs

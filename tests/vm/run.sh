@@ -1,0 +1,91 @@
+#!/bin/bash
+# Runs tests/vm on Debian kernels in an emulated machine (QEMU, no KVM needed): what this machine's own kernel lacks.
+#
+#   tests/vm/run.sh [pytest's arguments]      KERNELS="linux-image-amd64" leaves the other one out
+#
+# The guest's root is this machine's own, read-only over 9p under overlays in memory: nothing that the guest does
+# stays. From the kernel packages only the files are used; they are unpacked into a cache, not installed.
+# linux-image-amd64 of bookworm is 6.1, without `persist`; linux-image-6.12-amd64 has it. One that the machine's
+# sources do not have is left out, and said to be. The checkout must not lie under /var/cache, /var/tmp or /run,
+# which the guest has of its own.
+# The exit status is the first failed guest's: pytest's own, 124 when it took too long, 255 when the guest crashed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=$PWD
+cache=${CLEARWAY_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/clearway-vm}
+limit=${VM_SECONDS:-170} # of pytest, for each kernel
+arch=$(dpkg --print-architecture)
+[ "$arch" = amd64 ] || { echo "vm-test: for amd64 machines; this one is $arch" >&2; exit 1; }
+mkdir -p "$cache"
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"
+    else echo "vm-test: $1 needs root, and there is no sudo" >&2; exit 1; fi
+}
+
+missing=()
+for package in busybox-static kmod qemu-system-x86; do
+    dpkg-query -W -f '${Status}' $package 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "vm-test: Debian packages: ${missing[*]}"
+    as_root apt-get update -q >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
+fi
+
+# virtme-ng, in a place of its own: it is no part of what is tested.
+venv=$cache/venv
+made_from=$(sha256sum tests/vm/requirements.lock)
+if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$made_from" ]; then
+    .venv/bin/python -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: \
+        -r tests/vm/requirements.lock
+    echo "$made_from" > "$venv/.stamp"
+fi
+PATH=$venv/bin:/usr/sbin:/sbin:$PATH
+
+# Unpacks the newest kernel of a meta-package, once for each version; prints its folder.
+unpacked() {
+    local package version folder
+    package=$(apt-cache depends --no-recommends --no-suggests "$1" 2>/dev/null |
+        sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -1)
+    [ -n "$package" ] || return 1
+    version=$(apt-cache policy "$package" | sed -n 's/^ *Candidate: //p')
+    folder=$cache/${package}_$version
+    if [ ! -e "$folder/.done" ]; then
+        echo "vm-test: unpacking $package $version" >&2
+        rm -rf "$folder"
+        mkdir -p "$folder/deb"
+        (cd "$folder/deb" && apt-get download -q "$package=$version" >/dev/null 2>&1)
+        dpkg-deb -x "$folder"/deb/*.deb "$folder"
+        rm -r "$folder/deb"
+        depmod -b "$folder" "$(ls "$folder/lib/modules")"
+        touch "$folder/.done"
+    fi
+    echo "$folder"
+}
+
+status=0 ran=0
+for kernel in ${KERNELS:-linux-image-amd64 linux-image-6.12-amd64}; do
+    if ! folder=$(unpacked "$kernel"); then
+        echo "vm-test: LEFT OUT: this machine's package sources have no $kernel" >&2
+        continue
+    fi
+    ran=$((ran + 1))
+    release=$(ls "$folder/lib/modules")
+    start=$SECONDS rc=0
+    echo "-- vm $release"
+    printf -v inside '%q ' timeout -k 5 "$limit" "$here/.venv/bin/python" -m pytest -q -rP -p no:cacheprovider \
+        --tb=short "$here/tests/vm" "$@"
+    # The pipe: virtme-ng opens its output as a file, and would truncate one.
+    timeout -k 5 $((limit + 60)) vng --run "$folder/boot/vmlinuz-$release" --root / --disable-kvm --force-9p \
+        --overlay-rwdir="$here" --cpus 2 --memory 3G \
+        --append "rootflags=version=9p2000.L,trans=virtio,access=any,msize=512000,cache=loose" \
+        --exec "modprobe -a wireguard tun nf_conntrack nfnetlink_queue && cd $(printf %q "$here") && PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $inside" \
+        </dev/null 2>&1 | cat || rc=${PIPESTATUS[0]}
+    echo "-- vm $release: exit $rc after $((SECONDS - start)) s"
+    [ "$rc" = 0 ] || [ "$status" != 0 ] || status=$rc
+done
+[ "$ran" -gt 0 ] || { echo "vm-test: no kernel at all; nothing was tested" >&2; exit 1; }
+exit "$status"
