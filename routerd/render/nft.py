@@ -188,6 +188,7 @@ def _from_lan(p: Policy) -> list[str]:
     )
     return [
         _rule(f"ip saddr {ports.address.ip} drop", "nobody else is the box"),
+        *([_rule(f"ip6 saddr {ports.address6.ip} drop", "nobody else is the box")] if ports.address6 else []),
         _rule("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept", "DHCP"),
         _rule(f"ip saddr != {ports.address.network} drop", "spoofed source"),
         _rule(f"ip6 saddr != {lan6} drop", "spoofed source"),

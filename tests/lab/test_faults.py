@@ -138,16 +138,22 @@ def test_fault_16_the_wan_flaps_twenty_times(lab: Lab, proxy: Box) -> None:
     assert proxy.status()["active"] == active
 
 
+def _wan(lab: Lab, address: str) -> None:
+    lab.router.sh(f"ip -4 addr flush dev wan0; ip addr add {address}/24 dev wan0; ip route replace default via 100.64.7.1")
+
+
 def test_fault_17_the_wan_gets_a_new_address_and_then_our_own_subnet(lab: Lab, proxy: Box) -> None:
-    with scene(lab, proxy):
-        lab.router.sh("ip addr add 100.64.7.77/24 dev wan0; ip addr del 100.64.7.2/24 dev wan0; ip route replace default via 100.64.7.1")
-        wait_until(lambda: _through(lab), 8, "through with another address")
-        lab.router.sh("ip addr add 192.168.77.55/24 dev wan0")
-        proxy.wait(lambda s: any(p["code"] == "overlap" for p in s["problems"]), 3)
-        assert _through(lab)
-        lab.router.sh("ip addr del 192.168.77.55/24 dev wan0; ip addr add 100.64.7.2/24 dev wan0;"
-                      " ip addr del 100.64.7.77/24 dev wan0; ip route replace default via 100.64.7.1")
-        wait_until(lambda: _through(lab), 8, "through with the first address")
+    try:
+        with scene(lab, proxy):
+            _wan(lab, "100.64.7.77")
+            wait_until(lambda: _through(lab), 8, "through with another address")
+            lab.router.sh("ip addr add 192.168.77.55/24 dev wan0")
+            proxy.wait(lambda s: any(p["code"] == "overlap" for p in s["problems"]), 3)
+            assert _through(lab)
+            _wan(lab, "100.64.7.2")
+            wait_until(lambda: _through(lab), 8, "through with the first address")
+    finally:
+        _wan(lab, "100.64.7.2")
 
 
 def test_fault_27_clients_with_resolvers_of_their_own_and_quic(lab: Lab, box: Box) -> None:
@@ -180,7 +186,7 @@ for target, at in ((server, port), ("198.51.100.10", 443), ("100.64.7.1", 53)):
 
 def test_fault_29_the_wan_side_asks_for_inner_addresses(lab: Lab, box: Box) -> None:
     with scene(lab, box):
-        lab.isp.sh("ip route add 10.9.0.2 via 100.64.7.2; ip route add 192.168.77.0/24 via 100.64.7.2")
+        lab.isp.sh("ip route replace 10.9.0.2 via 100.64.7.2; ip route replace 192.168.77.0/24 via 100.64.7.2")
         try:
             for address in ("192.168.77.1", "10.9.0.2", "192.168.77.11"):
                 done = lab.isp.run(["arping", "-c", "2", "-w", "1", "-I", "cust0", address], check=False)
@@ -189,7 +195,7 @@ def test_fault_29_the_wan_side_asks_for_inner_addresses(lab: Lab, box: Box) -> N
                     done = lab.isp.run(["curl", "-s", "-m", "0.5", f"http://{address}:{port}/"], check=False)
                     assert done.returncode == 28, (address, port, done)
         finally:
-            lab.isp.sh("ip route del 10.9.0.2; ip route del 192.168.77.0/24")
+            lab.isp.sh("ip route del 10.9.0.2")
 
 
 def test_fault_30_every_port_is_silent_towards_the_wan(lab: Lab, box: Box) -> None:
@@ -200,7 +206,7 @@ def test_fault_30_every_port_is_silent_towards_the_wan(lab: Lab, box: Box) -> No
 
 
 SCAN = """
-import socket, sys
+import socket, sys, time
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 udp = socket.socket(family, socket.SOCK_DGRAM)
 for port in range(1, 65536):
@@ -208,6 +214,8 @@ for port in range(1, 65536):
         udp.sendto(b"?", (sys.argv[1], port))
     except OSError:
         pass
+    if port % 64 == 0:
+        time.sleep(0.01)  # at most some 6,000 a second: the capture must see them all
     if port % 16 == 0 or port < 1200 or port in (8080, 12301, 12302):
         s = socket.socket(family, socket.SOCK_STREAM)
         s.setblocking(False)
@@ -353,7 +361,7 @@ def test_fault_46_a_corrupt_configuration_is_closed(lab: Lab, content: bytes) ->
         box.config.write_bytes(content)
         box.start()
         capture = lab.capture((), [lab.token])
-        box.wait(lambda s: s["phase"] == "closed" and s["problems"][0]["code"] == "settings", 5)
+        box.wait(lambda s: s["phase"] == "closed" and any(p["code"] == "settings" for p in s["problems"]), 5)
         assert lab.phone.curl(f"https://{SITE}/", "-k", "-m", "1").returncode != 0
         verdict = capture.stop()
         assert verdict.clean, str(verdict)

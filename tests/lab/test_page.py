@@ -97,11 +97,7 @@ def test_a_link_is_added_and_removed_on_the_page(page: Browser, box: Box) -> Non
 
 def test_the_page_and_every_other_port_are_silent_towards_the_wan(lab: Lab, page: Browser) -> None:
     for address in ("100.64.7.2", "[2001:db8:7::2]", "192.168.77.1"):
-        lab.isp.run(["ip", "route", "replace", "192.168.77.0/24", "via", "100.64.7.2"])
-        try:
-            done = lab.isp.run(["curl", "-sS", "-m", "1", f"http://{address}:8080/"], check=False)
-        finally:
-            lab.isp.run(["ip", "route", "del", "192.168.77.0/24"], check=False)
+        done = lab.isp.run(["curl", "-sS", "-m", "1", f"http://{address}:8080/"], check=False)
         assert done.returncode == 28, (address, done)
 
 
