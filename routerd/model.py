@@ -216,6 +216,7 @@ class State:
     active: str | None = None
     wish: str | None = None
     wan_up: bool = True
+    wan_since: float = float("-inf")  # when that last changed
     since: float = 0.0
 
 

@@ -12,7 +12,7 @@ Each transport has a health of its own; which one carries new flows follows from
 
 1. More evidence to return than to leave: STRIKES failed probes leave; an earlier transport that had failed is taken
    back only after HOLD_DOWN seconds in good health. A rest doubles with each failure in a row.
-2. Nobody is punished for the WAN's fault: while it is down, probes count for nothing.
+2. Nobody is punished for the WAN's fault: while it is down and SETTLED seconds longer, failed probes count for nothing.
 3. What is kept warm is the active transport and the next `standby` ones that are not resting.
 4. No clock is read here: `now` is handed in, and may stand still.
 """
@@ -47,6 +47,7 @@ from routerd.settings import Settings
 V = TypeVar("V")
 
 STRIKES = 2  # failed probes in a row, the second one through several targets at once
+SETTLED = 4.0  # seconds after the WAN came back until failed probes count again; as long as the longest probe
 PATIENCE = 12.0  # seconds for a new transport to carry its first probe
 HOLD_DOWN = 60.0  # seconds in good health before an earlier transport is taken back
 FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds; doubled with each failure in a row
@@ -64,7 +65,7 @@ def take(state: State, event: Event, now: float) -> State:
         case Wished(name):
             return replace(state, wish=name)
         case WanChanged(up):
-            return replace(state, wan_up=up)
+            return state if up == state.wan_up else replace(state, wan_up=up, wan_since=now)
         case Resolved(host, addresses) if addresses:
             return replace(state, addresses=_with(state.addresses, host, addresses))
         case Misapplied(what, error):
@@ -85,13 +86,18 @@ def probed(state: State, name: str, latency: float | None, error: str, now: floa
             return _set(state, name, Up(now, latency, failures=failures))
         case Up() as up, float():
             return _set(state, name, replace(up, latency_ms=latency, strikes=0))
-        case Up() as up, None if state.wan_up:
+        case Up() as up, None if _line_is_steady(state, now):
             if up.strikes + 1 >= STRIKES:
                 return leave(state, name, error, now)
             return _set(state, name, replace(up, strikes=up.strikes + 1))
         case Starting(), None if state.wan_up:
             return replace(state, errors=_with(state.errors, name, error))
     return state
+
+
+def _line_is_steady(state: State, now: float) -> bool:
+    """A probe that failed just after the line came back began while it was down, or has to wait for it to settle."""
+    return state.wan_up and now >= state.wan_since + SETTLED
 
 
 def leave(state: State, name: str, error: str, now: float) -> State:

@@ -253,7 +253,7 @@ class World:
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""
         if what in self._tasks and not self._tasks[what].done():
-            self._tasks[what].cancel()
+            return
 
         async def run() -> None:
             await asyncio.sleep(delay)
