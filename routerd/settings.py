@@ -20,6 +20,7 @@ from routerd.model import LAST_SLOT
 from routerd.transports import Transport
 
 MOST_RESOLVERS = 4
+SECRET = ("uri", "config")  # keys whose values are never shown, of whatever type they are
 LIMIT = 1 << 20  # bytes of clearway.toml
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
 TARGETS = (
@@ -93,7 +94,8 @@ class Table:
         if value is None and default is None:
             raise self.fail(key, "is missing")
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.fail(key, f"must be a {kind.__name__}, not {_shown(value)}")
+            found = f"a {type(value).__name__}" if key in SECRET else _shown(value)
+            raise self.fail(key, f"must be a {kind.__name__}, not {found}")
         return value
 
     def table(self, key: str) -> Table:

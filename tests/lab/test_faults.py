@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from . import censor
 from .box import Box
 from .dhcp import Lease, dhcp_client, has_lease, isp_leases
 from .fault import PUT_BACK, prove_the_detector, scene
@@ -68,10 +69,13 @@ def test_fault_01_the_daemon_is_killed_while_nothing_is_up(lab: Lab) -> None:
     with Box(lab, SETS["proxy"]) as box, contextlib.ExitStack() as watched:
         box.wait_open()
         watched.enter_context(scene(lab, box))
-        box.stop(signal.SIGKILL)
-        time.sleep(1)
-        box.start()
-        time.sleep(1)
+        with lab.censor(censor.total_outage()):
+            box.wait(lambda s: s["phase"] == "blocked", 30)
+            box.stop(signal.SIGKILL)
+            time.sleep(1)
+            box.start()
+            box.wait(lambda s: s["active"] is None, 5)
+        assert box.wait_open() < 20
 
 
 def test_fault_03_the_daemon_is_restarted(lab: Lab, box: Box) -> None:
@@ -316,7 +320,7 @@ print(f"{(time.monotonic() - began) / int(sys.argv[1]) * 1000:.1f} ms each")
 
 
 def test_fault_43_modes_change_under_long_lived_flows(lab: Lab, box: Box) -> None:
-    """tunnel to nothing and back, a hundred times; direct is in test_modes."""
+    """Between transports only, a hundred times; direct and block are not covered yet."""
     first, second = box.transports
     with scene(lab, box):
         for i in range(100):

@@ -287,3 +287,20 @@ def test_arbitrary_text_in_the_place_of_a_value_never_passes_the_wall(old: str, 
 def test_arbitrary_text_within_a_resolver_never_passes_the_wall(new: str, old: str) -> None:
     escaped = "".join(f"\\U{ord(c):08x}" for c in new if not 0xD800 <= ord(c) < 0xE000)
     attempt(GOOD.replace(old, escaped).encode())
+
+
+@pytest.mark.parametrize("key", ["uri", "config"])
+def test_a_secret_of_the_wrong_type_is_not_shown(key: str) -> None:
+    text = f"""
+[wan]
+interface = "wan0"
+[lan]
+interface = "br-lan"
+address = "192.168.77.1/24"
+[[transport]]
+name = "a"
+{key} = ["ss://hidden-secret@203.0.113.5:8388"]
+"""
+    with pytest.raises(SettingsError, match=key) as caught:
+        parse_settings(text, lambda _name: "")
+    assert "hidden" not in str(caught.value)
