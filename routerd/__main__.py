@@ -18,7 +18,7 @@ from routerd.file import ConfigFile
 from routerd.host.nft import Nft, NftError, OwnedTable
 from routerd.model import Health, Plan, State, Up
 from routerd.plan import closed, plan
-from routerd.render.nft import GUARD
+from routerd.render.guard import GUARD
 from routerd.settings import Settings, SettingsError
 from routerd.watchdog import tend
 from routerd.world import World, prepare_leases

@@ -25,6 +25,8 @@ LAST_SLOT = 0x5F
 UPSTREAM_SLOT = 0x70  # an engine's own packets to its server: in clear on the WAN, to listed destinations only
 DIRECT_SLOT = 0x71  # the owner said: these flows go out as they are
 OWN_SLOT = 0x73  # the box's own traffic that must go the household's way (the resolver)
+OWN_FLOW = 0x80  # added to the slot in the conntrack mark of a flow that the box itself opened
+FLOW_MASK = SLOT_MASK & ~(OWN_FLOW << SLOT_SHIFT)  # of a conntrack mark: its slot, whoever opened the flow
 
 
 def mark(slot: int) -> int:

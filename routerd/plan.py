@@ -21,7 +21,7 @@ from routerd.model import (
     Up,
     Upstream,
 )
-from routerd.render import dns, nft, routing
+from routerd.render import dns, guard, policy, routing
 from routerd.settings import Entry, Settings
 from routerd.transports import Transport
 
@@ -34,12 +34,12 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
     launches = tuple(launch for name in state.health if (launch := _launch(settings, state, name)))
     choice = _choice(settings, state, launches)
     may_go_direct = settings.on_failure == "direct"
-    policy = nft.Policy(ports, launches, may_go_direct, _upstreams(settings, state, launches))
+    rules = policy.Policy(ports, launches, may_go_direct, _upstreams(settings, state, launches))
     addresses: tuple[Interface, ...] = (settings.address, *([settings.address6] if settings.address6 else []))
     return Plan(
-        guard=nft.guard(ports),
-        policy=nft.policy(policy),
-        switch=nft.switch(choice),
+        guard=guard.guard(ports),
+        policy=policy.policy(rules),
+        switch=policy.switch(choice),
         rules=routing.rules(ports, launches, may_go_direct),
         routes=routing.routes(ports, launches),
         sysctls=routing.sysctls(ports, launches, may_go_direct),
@@ -60,11 +60,11 @@ def closed(settings: Settings | None, leases: str) -> Plan:
     rules: tuple[Rule, ...] = ()
     routes: tuple[Route, ...] = ()
     off = (("net/ipv4/ip_forward", "0"), ("net/ipv6/conf/all/forwarding", "0"))
-    return Plan(nft.guard(None), nft.closed(), "", rules, routes, off, ("", ()), (), (), (), (), 0)
+    return Plan(guard.guard(None), policy.closed(), "", rules, routes, off, ("", ()), (), (), (), (), 0)
 
 
-def ports_of(settings: Settings) -> nft.Ports:
-    return nft.Ports(settings.lan, settings.wan, settings.address, settings.address6, settings.web_port)
+def ports_of(settings: Settings) -> guard.Ports:
+    return guard.Ports(settings.lan, settings.wan, settings.address, settings.address6, settings.web_port)
 
 
 def _launch(settings: Settings, state: State, name: str) -> Launch | None:

@@ -37,7 +37,8 @@ from routerd.model import (
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
 from routerd.probe.prober import Prober
-from routerd.render.nft import GUARD, POLICY
+from routerd.render.guard import GUARD
+from routerd.render.policy import POLICY
 
 SETTLE = 0.05  # seconds between a kernel event and our look at it: they come in swarms
 SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody (sysctls)

@@ -19,7 +19,7 @@ from routerd.model import (
     Rule,
     mark,
 )
-from routerd.render.nft import Ports
+from routerd.render.guard import Ports
 
 MAIN = 254
 TABLES = 51000  # table of slot N is TABLES + N

@@ -44,8 +44,21 @@ def test_every_rule_says_why_and_every_filter_ends_in_drop(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_after_every_tproxy_stands_a_refusal(file: Path) -> None:
-    for chain in re.findall(r"chain exit_\d+ \{\n(.*?)\n  \}", ruleset(file), re.DOTALL):
+    for chain in re.findall(r"chain into_\d+ \{\n(.*?)\n  \}", ruleset(file), re.DOTALL):
         assert chain.splitlines()[-1].strip().startswith("goto refuse")
+    assert ruleset(file).count("chain into_") == len(re.findall(r"chain exit_\d+", ruleset(file)))
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_no_room_of_a_filter_has_an_open_end(file: Path) -> None:
+    """A room that is entered by `goto` does not come back to its base chain's explicit drop."""
+    text = ruleset(file).split("\nflush chain")[0]
+    rooms = re.findall(r"chain (\w+) \{\n(?!    type )(.*?)\n?  \}", text, re.DOTALL)
+    for name, rules in rooms:
+        if name in ("choose", "own_choose") or name.startswith("fit_"):
+            continue  # filled by the switch; entered by `jump`
+        last = rules.splitlines()[-1].strip().split(" comment ")[0]
+        assert last in ("drop", "accept") or last.startswith("goto "), (name, last)
 
 
 @pytest.mark.parametrize("case", CASES)

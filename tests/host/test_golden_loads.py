@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from routerd.host.nft import Nft, outline
-from routerd.render.nft import GUARD, POLICY
+from routerd.render.guard import GUARD
+from routerd.render.policy import POLICY
 from tests.golden.cases import FILES, HERE
 from tests.host.namespace import alone, household
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
-from routerd.render.nft import GUARD, guard
+from routerd.render.guard import GUARD, guard
 from tests.host.namespace import alone, sh
 
 TEXT = guard(None)

@@ -9,7 +9,7 @@ import pytest
 from routerd.links import parse
 from routerd.model import Direct, Down, Health, Refuse, Starting, State, Up, Upstream
 from routerd.plan import closed, plan
-from routerd.render.nft import switch
+from routerd.render.policy import switch
 from routerd.settings import Entry, Settings
 
 LEASES = "/run/clearway/leases/dnsmasq.leases"

@@ -1,0 +1,288 @@
+"""The policy table as text: docs/security.md, translated. Loading it is host/nft.py's work.
+
+Rewritten by each apply: its base chains are never deleted and end in `drop`, because a batch that deletes and recreates
+them leaks while it commits (research/reliability.md, finding 2). Every value in here is typed; names of interfaces
+passed `settings._ifname`.
+
+Each packet of a download walks these rules, so the way of a flow that has its exit is short: one lookup by port, one by
+the flow's slot. What judges a new flow stands behind that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from routerd.model import DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
+from routerd.render import exits
+from routerd.render.guard import Ports
+from routerd.render.words import (
+    FROM_NEIGHBOURS,
+    LINKS,
+    NEIGHBOURS,
+    base,
+    chain,
+    ct_is,
+    hexadecimal,
+    is_,
+    last,
+    rooms,
+    rule,
+    set_ct,
+    set_mark,
+    set_own_ct,
+    slot_of,
+)
+
+POLICY = "clearway"
+
+NOT_OUTSIDE4 = "{ 0.0.0.0/8, 10.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
+NOT_OUTSIDE6 = "{ ::/127, fc00::/7, fe80::/10, ff00::/8 }"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the ruleset should say now, but for where new flows go: `switch` says that."""
+
+    ports: Ports
+    launches: tuple[Launch, ...]
+    may_go_direct: bool
+    upstreams: tuple[Upstream, ...]
+    devices: tuple[tuple[str, exits.Choice], ...] = ()
+    direct_networks: tuple[str, ...] = ()
+
+
+def closed() -> str:
+    """The policy while there are no readable settings: nothing passes."""
+    names = (("prerouting", -150), ("forward", 0), ("input", 0), ("output", 0))
+    loops = {"prerouting": 'iifname "lo" accept', "input": 'iifname "lo" accept', "output": 'oifname "lo" accept'}
+    chains = [
+        base(name, "filter", name, priority, [rule(loops[name], "the box to itself")] if name in loops else [])
+        for name, priority in names
+    ]
+    return _whole(chains)
+
+
+def policy(p: Policy) -> str:
+    """The policy table without its choice; followed by `switch`, one batch that may be loaded over itself at will."""
+    launches = sorted(p.launches, key=lambda launch: launch.slot)
+    links = [(launch.slot, launch.exit) for launch in launches if isinstance(launch.exit, Link)]
+    chains = [
+        base("prerouting", "filter", "prerouting", -150, _ports("iifname", "from", p.ports, links)),
+        base("forward", "filter", "forward", 0, _routed(p, links)),
+        base("input", "filter", "input", 0, _ports("iifname", "for_box_from", p.ports, links)),
+        base("output", "filter", "output", 0, _ports("oifname", "box_to", p.ports, links)),
+        base("own", "route", "output", -150, exits.own()),
+        base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
+        base("translate", "nat", "postrouting", 100, _masquerade(p)),
+        chain("from_lan", _from_lan(p)),
+        chain("from_wan", [*_from_wan(p), last()]),
+        chain("from_lo", _from_lo(p)),
+        *(chain(f"from_{slot}", [*_from_link(slot), last()]) for slot, _ in links),
+        *(chain(f"through_{slot}", [*_through_link(p.ports, slot, link), last()]) for slot, link in links),
+        *(chain(f"fit_{slot}", _fit(p.ports, link)) for slot, link in links),
+        chain("in_clear", [*_in_clear(p), last()]),
+        chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
+        chain("for_box_from_wan", [*_for_box_from_wan(), last()]),
+        chain("for_box_from_lo", [rule("accept", "the box to itself")]),
+        *(chain(f"for_box_from_{slot}", [*_for_box_from_link(), last()]) for slot, _ in links),
+        chain("box_to_lan", [rule("accept", "to the household")]),
+        chain("box_to_wan", [*_box_to_wan(p), last()]),
+        chain("box_to_lo", [rule("accept", "the box to itself")]),
+        *(chain(f"box_to_{slot}", [*_box_to_link(slot), last()]) for slot, _ in links),
+        *exits.chains(launches, p.may_go_direct),
+    ]
+    return _whole(chains)
+
+
+def switch(choice: exits.Choice) -> str:
+    """The part of `policy` that sends new flows to another exit, alone."""
+    lines = []
+    for name, rules in exits.chosen(choice).items():
+        lines.append(f"flush chain inet {POLICY} {name}")
+        lines += [f"add rule inet {POLICY} {name} {text}" for text in rules]
+    return "\n".join(lines) + "\n"
+
+
+# -- rooms of the policy, in the order a packet meets them --------------------------------------------------------
+
+
+def _ports(key: str, prefix: str, ports: Ports, links: Sequence[tuple[int, Link]]) -> list[str]:
+    """The room of each port of the box: `from_lan`, `box_to_wan`, ... A port that is not ours has none."""
+    doors = {f'"{ports.lan}"': f"goto {prefix}_lan", f'"{ports.wan}"': f"goto {prefix}_wan"}
+    doors['"lo"'] = f"goto {prefix}_lo"
+    doors |= {f'"{link.ifname}"': f"goto {prefix}_{slot}" for slot, link in links}
+    return rooms(key, doors, "each port has its room")
+
+
+def _from_lo(p: Policy) -> list[str]:
+    return [
+        *rooms(slot_of("meta"), exits.pinned(p.launches), "the box's own into an exit"),
+        rule("accept", "the box to itself"),
+    ]
+
+
+def _from_lan(p: Policy) -> list[str]:
+    ports = p.ports
+    lan6 = f"{{ {ports.address6.network}, fe80::/10, :: }}" if ports.address6 else "{ fe80::/10, :: }"
+    own = f"ip daddr {ports.address.ip} accept"
+    own6 = (
+        f"ip6 daddr {{ {ports.address6.ip}, fe80::/10, ff02::/16 }} accept"
+        if ports.address6
+        else ("ip6 daddr { fe80::/10, ff02::/16 } accept")
+    )
+    return [
+        # Its first packet was judged by all that follows; `original`, because a forged answer could match too.
+        *rooms(f"ct direction original {slot_of('ct')}", exits.pinned(p.launches), "one flow, one exit, for life"),
+        rule(f"ip saddr {ports.address.ip} drop", "nobody else is the box"),
+        *([rule(f"ip6 saddr {ports.address6.ip} drop", "nobody else is the box")] if ports.address6 else []),
+        rule("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept", "DHCP"),
+        rule(f"ip saddr != {ports.address.network} drop", "spoofed source"),
+        rule(f"ip6 saddr != {lan6} drop", "spoofed source"),
+        rule("meta l4proto { tcp, udp } th dport 53 accept", "answered by the box, whatever the address"),
+        rule(own, "for the box"),
+        rule(own6, "for the box"),
+        rule("fib daddr type local drop", "an address of the box that is not the household's"),
+        rule("fib daddr type { broadcast, multicast } accept", "for the box, if for anyone"),
+        rule(f"ip daddr {NOT_OUTSIDE4} goto refuse", "not outside"),
+        rule(f"ip6 daddr {NOT_OUTSIDE6} goto refuse", "not outside"),
+        rule(f"{slot_of('ct')} != {{ 0x0, {hexadecimal(DIRECT_SLOT)} }} goto refuse", "its exit is gone"),
+        *(
+            rule(f"ether saddr {mac} {exits.to_exit(choice)}", "a device of its own policy")
+            for mac, choice in p.devices
+        ),
+        *(
+            rule(f"ip{'6' if ':' in network else ''} daddr {network} goto exit_direct", "a direct network")
+            for network in p.direct_networks
+        ),
+        rule("goto choose", "a new flow"),
+    ]
+
+
+def _from_wan(p: Policy) -> list[str]:
+    direct = [
+        rule(f"{ct_is(DIRECT_SLOT)} ct state established,related {set_mark(DIRECT_SLOT)} accept", "direct, answered")
+    ]
+    return [
+        rule(f"{ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
+        *(direct if p.may_go_direct else []),
+        rule("udp sport 67 udp dport 68 accept", "DHCP"),
+        rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
+    ]
+
+
+def _from_link(slot: int) -> list[str]:
+    return [rule(f"{ct_is(slot)} {set_mark(slot)} accept", "out of a tunnel")]
+
+
+def _routed(p: Policy, links: Sequence[tuple[int, Link]]) -> list[str]:
+    """By the mark that `prerouting` gave: LAN to WAN in clear has one room alone, and only where the owner said so.
+
+    No `ct state` stands before it: an old flow must not outlive a change of mode.
+    """
+    doors = {hexadecimal(slot): f"goto through_{slot}" for slot, _ in links}
+    doors |= {hexadecimal(DIRECT_SLOT): "goto in_clear"} if p.may_go_direct else {}
+    return rooms(slot_of("meta"), doors, "where its mark leads")
+
+
+def _in_clear(p: Policy) -> list[str]:
+    lan, wan = f'"{p.ports.lan}"', f'"{p.ports.wan}"'
+    return (
+        [
+            rule(f"iifname {lan} oifname {wan} accept", "the owner said direct"),
+            rule(f"iifname {wan} oifname {lan} accept", "direct, answered"),
+        ]
+        if p.may_go_direct
+        else []
+    )
+
+
+def _through_link(ports: Ports, slot: int, link: Link) -> list[str]:
+    return [
+        rule(f"tcp flags syn / syn,rst jump fit_{slot}", "segments that fit the tunnel"),
+        rule(f'iifname "{ports.lan}" oifname "{link.ifname}" accept', "into the tunnel"),
+        rule(
+            f'iifname "{link.ifname}" oifname "{ports.lan}" ct state established,related accept',
+            "back out of the tunnel",
+        ),
+    ]
+
+
+def _fit(ports: Ports, link: Link) -> list[str]:
+    back = f'iifname "{link.ifname}"'
+    return [
+        rule(f'iifname "{ports.lan}" tcp option maxseg size set rt mtu', "segments that fit the tunnel"),
+        rule(f"{back} meta nfproto ipv4 tcp option maxseg size set {link.mtu - 40}", "segments that fit the tunnel"),
+        rule(f"{back} meta nfproto ipv6 tcp option maxseg size set {link.mtu - 60}", "segments that fit the tunnel"),
+    ]
+
+
+def _for_box_from_lan(p: Policy) -> list[str]:
+    taken = ", ".join(hexadecimal(launch.slot) for launch in p.launches if isinstance(launch.exit, Tproxy))
+    engines = [rule(f"{slot_of('meta')} {{ {taken} }} accept", "taken by an engine")] if taken else []
+    return [
+        *engines,
+        rule("udp dport { 53, 67 } accept", "names and leases"),
+        rule(f"tcp dport {{ 53, {p.ports.web_port} }} accept", "names and the page"),
+        rule("icmp type echo-request limit rate 50/second accept", "are you there"),
+        rule(
+            "icmpv6 type { echo-request, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
+            "neighbours",
+        ),
+        rule("ct state established,related accept", "answers of the household"),
+    ]
+
+
+def _for_box_from_wan() -> list[str]:
+    return [
+        rule(f"{ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
+        rule("udp sport 67 udp dport 68 accept", "DHCP"),
+        rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
+    ]
+
+
+def _for_box_from_link() -> list[str]:
+    return [rule("ct state established,related accept", "answers out of a tunnel")]
+
+
+def _box_to_link(slot: int) -> list[str]:
+    return [rule(f"{is_(slot)} {set_own_ct(slot)} accept", "the box's own, into the tunnel")]
+
+
+def _box_to_wan(p: Policy) -> list[str]:
+    return [
+        *(_upstream(upstream) for upstream in sorted(set(p.upstreams), key=str)),
+        rule("udp sport 68 udp dport 67 accept", "DHCP"),
+        rule(f"icmpv6 type {NEIGHBOURS} accept", "neighbours"),
+    ]
+
+
+def _upstream(to: Upstream) -> str:
+    ip, ports = (
+        "ip6" if to.address.version == 6 else "ip",
+        f"{to.first}-{to.last}" if to.first != to.last else str(to.first),
+    )
+    select = f"{ip} daddr {to.address} {to.proto} dport {ports} {is_(UPSTREAM_SLOT)}"
+    return rule(f"{select} {set_ct(UPSTREAM_SLOT)} accept", "a transport's own packets")
+
+
+def _answer_dns(ports: Ports) -> list[str]:
+    take = f'iifname "{ports.lan}" meta l4proto {{ tcp, udp }} th dport 53'
+    rules = [rule(f"{take} ip daddr != {ports.address.ip} dnat ip to {ports.address.ip}:53", "asked elsewhere")]
+    if ports.address6:
+        to = ports.address6.ip
+        rules.append(rule(f"{take} ip6 daddr != {to} dnat ip6 to [{to}]:53", "asked elsewhere"))
+    return rules
+
+
+def _masquerade(p: Policy) -> list[str]:
+    direct = rule(f'oifname "{p.ports.wan}" {is_(DIRECT_SLOT)} masquerade', "the owner said direct")
+    return [
+        rule(f'oifname "{LINKS}" masquerade', "a tunnel knows one address"),
+        *([direct] if p.may_go_direct else []),
+    ]
+
+
+def _whole(chains: Sequence[str]) -> str:
+    # `flush table` empties all chains and deletes none; what follows fills them, in the same transaction.
+    return f"add table inet {POLICY}\nflush table inet {POLICY}\ntable inet {POLICY} {{\n" + "\n".join(chains) + "\n}\n"
