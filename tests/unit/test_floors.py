@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
-    {"watchdog", "plan", "status", "render", "settings", "transports", "links"},
+    {"watchdog", "ladder", "signals", "plan", "status", "render", "settings", "transports", "links"},
     {"host", "probe"},
     {"daemon", "world", "file"},
     {"api", "__main__", "cli"},
@@ -22,9 +22,10 @@ MAY_USE = {
     "links": {"links", "transports"},
     "settings": {"settings", "links", "transports"},
     "render": {"render", "settings"},
-    "watchdog": {"settings"},
-    "plan": {"render", "settings", "transports"},
-    "status": {"settings"},
+    "ladder": {"settings"},
+    "watchdog": {"ladder", "settings"},
+    "plan": {"ladder", "render", "settings", "transports"},
+    "status": {"ladder", "settings"},
 }
 FILES = sorted(f for f in (ROOT / "routerd").rglob("*.py") if f.stat().st_size)
 TESTED_ALONE = {"xray.py"}  # a program of its own
