@@ -1,4 +1,4 @@
-"""python -m bench.failover [--strikes N] [--only KIND] [--who ours,...] [--json FILE]: strike, measure, print the table.
+"""python -m bench.failover [--strikes N] [--only KIND] [--who ours,...] [--json FILE]: strikes, measures, prints.
 
 The exit status is 0 whatever the figures are.
 """
@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from bench.failover import strikes
@@ -58,7 +59,7 @@ def _rows(who: list[str], chosen: list[Strike], count: int) -> Iterator[Row]:
         if "ours" in who:
             with ours(lab) as made:
                 for strike in chosen:
-                    yield _row("ours", strike, count, lambda number, s=strike: made.strike(s, number))
+                    yield _row("ours", strike, count, partial(made.strike, strike))
 
 
 def _row(who: str, strike: Strike, count: int, do: Callable[[int], Struck]) -> Row:

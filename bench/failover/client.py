@@ -2,8 +2,8 @@
 
     python -m bench.failover.client CONFIG-JSON
 
-Commands on stdin: `ask page|blob|nothing`, `hold N` (drops what it holds, and begins N anew). Times are monotonic, which
-the machine's namespaces share. Says `good BEGAN ENDED -`, `lost BEGAN ENDED STAGE`, and of downloads `broken BEGAN LAST
+Commands on stdin: `ask page|blob|nothing`, `hold N` (drops what it holds, begins N anew). Times are monotonic: all of a
+machine share them. Says `good BEGAN ENDED -`, `lost BEGAN ENDED STAGE`, and of downloads `broken BEGAN LAST
 ENDED` (reset, or ended too early) or `held BEGAN LAST ENDED` (open when dropped); LAST is when its last byte came.
 """
 
@@ -21,7 +21,9 @@ import dns.asyncquery
 import dns.exception
 import dns.message
 
-INTERVAL, TIMEOUT = 0.05, 1.0  # seconds
+from bench.failover.outage import INTERVAL
+
+TIMEOUT = 1.0  # seconds
 BLOB = 64_000  # bytes: what a page is today, and more than censors let through before they freeze a flow
 PATHS = {"page": "/", "blob": f"/blob/{BLOB}", "slow": "/slow"}
 

@@ -6,12 +6,10 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from bench.failover.client import INTERVAL
-from bench.failover.outage import Download, Request
+from bench.failover.outage import INTERVAL, Download, Request
 from tests.lab import Lab, wait_until
 from tests.lab.net import ROOT
 from tests.lab.topology import SITE
@@ -50,11 +48,14 @@ class Household:
         self._tell(f"ask {what}")
 
     def served(self, seconds: float = 15) -> None:
-        """Asks, until half a second of requests was answered; forgets them."""
-        wait_until(lambda: sum(r.good for r in self.recent()) >= 0.5 / INTERVAL, seconds, "the household is served", 0.05)
+        """Until the last second's requests were all answered."""
+        self.forget()
 
-    def recent(self) -> Sequence[Request]:
-        return self.requests[-int(1 / INTERVAL):]
+        def calm() -> bool:
+            recent = self.requests[-int(1 / INTERVAL):]
+            return len(recent) == int(1 / INTERVAL) and all(request.good for request in recent)
+
+        wait_until(calm, seconds, "the household is served", 0.05)
 
     def hold(self, count: int = DOWNLOADS) -> None:
         self._tell(f"hold {count}")

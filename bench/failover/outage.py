@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bench.failover.client import INTERVAL
-
+INTERVAL = 0.05  # seconds from one request to the next
 STEADY = 2.0  # seconds in which every request was answered
 
 
