@@ -12,18 +12,18 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
-from bench.failover import strikes
+from bench.failover import ours, strikes
 from bench.failover.measure import Struck
-from bench.failover.ours import TRANSPORTS, ours
+from bench.failover.peers import PEERS, WINDOW, theirs
 from bench.failover.strikes import STRIKES, Strike
 from bench.failover.table import HEAD, Row, line
 from tests.lab import Lab, LabError, poison
 from tests.lab.censor import BLOCK_PAGE, reset_injected
 
-WHO = ("ours",)
+OURS = "ours"
+WHO = (OURS, *(peer.name for peer in PEERS))
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
         return 1
     began, rows = time.monotonic(), list[Row]()
     chosen = [strike for strike in STRIKES if strike.name in (options.only or [s.name for s in STRIKES])]
-    for row in _rows(options.who.split(","), chosen, options.strikes):
+    for row in _rows(options.who.split(","), chosen, options.strikes, options.peer_strikes):
         rows.append(row)
         if options.json:
             options.json.write_text(json.dumps([_plain(row) for row in rows], indent=1))
@@ -45,33 +45,38 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.failover", description="Seconds without service.")
     parser.add_argument("--strikes", type=int, default=30, help="of each kind, for ours (30)")
+    parser.add_argument("--peer-strikes", type=int, default=3, help="of each kind, for each peer (3)")
     parser.add_argument("--only", action="append", choices=[s.name for s in STRIKES], help="repeatable")
     parser.add_argument("--who", default=",".join(WHO), help=f"of {', '.join(WHO)}")
     parser.add_argument("--json", type=Path, help="write every strike there")
     return parser.parse_args()
 
 
-def _rows(who: list[str], chosen: list[Strike], count: int) -> Iterator[Row]:
-    with Lab.up(TRANSPORTS) as lab:
+def _rows(who: list[str], chosen: list[Strike], count: int, theirs_count: int) -> Iterator[Row]:
+    with Lab.up(ours.TRANSPORTS) as lab:
         poison.prepare(lab, strikes.LIES, BLOCK_PAGE[:1])
         with lab.censor(reset_injected("192.0.2.250")):  # starts the censor's eye: its first strike is no slower
             pass
-        if "ours" in who:
-            with ours(lab) as made:
+        if OURS in who:
+            with ours.ours(lab) as made:
                 for strike in chosen:
-                    yield _row("ours", strike, count, partial(made.strike, strike))
+                    yield _row(OURS, strike, count, made.strike, ours.window(strike))
+        for peer in (peer for peer in PEERS if peer.name in who):
+            with theirs(lab, peer) as other:
+                for strike in (strike for strike in chosen if other.hit_by(strike)):
+                    yield _row(peer.name, strike, theirs_count, other.strike, WINDOW)
 
 
-def _row(who: str, strike: Strike, count: int, do: Callable[[int], Struck]) -> Row:
+def _row(who: str, strike: Strike, count: int, do: Callable[[Strike, int], Struck], window: float) -> Row:
     began, struck = time.monotonic(), list[Struck]()
     for number in range(count):
         try:
-            struck.append(do(number))
+            struck.append(do(strike, number))
             _tell(f"{who}, {strike.name} {number + 1}/{count}: {_shown(struck[-1])}")
         except LabError as e:
             _tell(f"{who}, {strike.name} {number + 1}/{count}: not measured: {str(e)[:300]}")
-    row = Row(strike, who, struck)
-    _tell(f"{line(row.cells()) if struck else strike.name}  [{time.monotonic() - began:.0f} s]")
+    row = Row(strike, who, struck, window)
+    _tell(f"{line(row.cells())}  [{time.monotonic() - began:.0f} s]")
     return row
 
 

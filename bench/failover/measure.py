@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bench.failover.household import Household
@@ -37,19 +37,23 @@ class Struck:
         return bool(self.stages)
 
 
-def measure(household: Household, scene: Scene, strike: Strike, spread: float) -> Struck:
-    """`spread`: the strike comes at any moment within so many seconds, so as not to lock to anyone's rhythm."""
+def measure(household: Household, scene: Callable[[], Scene], strike: Strike, spread: float, window: float) -> Struck:
+    """`spread`: the strike comes at any moment within so many seconds, so as not to lock to anyone's rhythm.
+
+    `window`: how long we wait for the service to come back.
+    """
     _calm(household, strike)
     time.sleep(random.uniform(0, spread))
+    now = scene()
     household.forget()
-    with strike.do(scene) as struck:
+    with strike.do(now) as struck:
         since = _first_request(household, strike) if strike.idle else struck
-        _wait(household, strike, since)
+        _wait(household, since, window)
         requests = list(household.requests)
         household.hold(0)
         time.sleep(0.2)
         downloads = [d for d in household.downloads if d.began < struck and d.ended > struck]
-    return _judged(strike, requests, downloads, since)
+    return _judged(requests, downloads, since)
 
 
 def _calm(household: Household, strike: Strike) -> None:
@@ -70,16 +74,16 @@ def _first_request(household: Household, strike: Strike) -> float:
     return since
 
 
-def _wait(household: Household, strike: Strike, since: float) -> None:
+def _wait(household: Household, since: float, window: float) -> None:
     """Until the household was without service and has it again, or the window is over."""
-    while (now := time.monotonic()) < since + strike.window:
+    while (now := time.monotonic()) < since + window:
         felt = bool(lost(household.requests, since)) or now > since + BITE
         if felt and steady(household.requests, since):
             return
         time.sleep(0.05)
 
 
-def _judged(strike: Strike, requests: list[Request], downloads: list[Download], since: float) -> Struck:
+def _judged(requests: list[Request], downloads: list[Download], since: float) -> Struck:
     calm = steady(requests, since)
     stages = Counter(r.stage for r in lost(requests, since))
     reset = tuple(sorted(d.ended - since for d in downloads if d.broken))

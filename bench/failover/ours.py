@@ -22,6 +22,11 @@ SPREAD = 3.0  # seconds: longer than the pause between two probes of the active 
 FORGET = 0.5  # seconds in which the daemon has surely applied what it was told
 
 
+def window(strike: Strike) -> float:
+    """Seconds that ours is given: twice what was asked."""
+    return max(20.0, 2 * strike.late)
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """A line of the journal, and when it arrived here. The daemon sends it after it has applied its decision."""
@@ -45,7 +50,7 @@ class Ours:
         self.prefer((*order, *(name for name in TRANSPORTS if name not in order)))
         self.said.clear()
         scene = Scene(self.lab, self.lab.server(order[0]), lambda: self._engine(order[0]))
-        struck = measure(self.household, scene, strike, SPREAD)
+        struck = measure(self.household, lambda: scene, strike, SPREAD, window(strike))
         moved = next((s for s in list(self.said) if s.at > struck.at and s.kind == "switch"), None)
         if moved is None:
             return struck

@@ -24,11 +24,12 @@ DATAGRAMS = (("hysteria2", "ss2022"), ("wireguard", "ss2022"))
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Who is struck: the server in use, and its engine's process on the router."""
+    """Who is struck: the server in use, its engine's process on the router, and the ISP's end of the router's line."""
 
     lab: Lab
     server: Server
     engine: Callable[[], int]
+    wire: str = "cust0"
 
 
 Do = Callable[[Scene], AbstractContextManager[float]]
@@ -48,7 +49,6 @@ class Strike:
     late: float
     orders: tuple[tuple[str, ...], ...] = PROXIES
     ask: str = "page"
-    window: float = 60.0
     idle: bool = False
     peers: bool = True
 
@@ -96,12 +96,12 @@ def _poisoned(scene: Scene) -> Iterator[float]:
 
 @contextlib.contextmanager
 def _unplugged(scene: Scene) -> Iterator[float]:
-    topology.unplug(scene.lab.isp)
+    topology.unplug(scene.lab.isp, scene.wire)
     try:
         time.sleep(OUTAGE)
     finally:
         back = time.monotonic()
-        topology.plug(scene.lab.isp)
+        topology.plug(scene.lab.isp, scene.wire)
     yield back
 
 

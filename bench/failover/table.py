@@ -19,6 +19,7 @@ class Row:
     strike: Strike
     who: str
     struck: Sequence[Struck]
+    window: float
 
     def seconds(self, share: float) -> float:
         """The nearest-rank percentile; infinite where service was not back in the window."""
@@ -42,12 +43,14 @@ class Row:
         return "; ".join(parts + ([f"{hanging} hang"] if hanging else []))
 
     def cells(self) -> tuple[str, ...]:
+        if not self.struck:
+            return (self.strike.title, self.who, "0", "", "", "", "", "not measured", "")
         target = f"{self.strike.median:g}/{self.strike.late:g}"
         figures = (self._show(self.seconds(share)) for share in (0.5, 0.95, 1.0))
         return (self.strike.title, self.who, str(len(self.struck)), *figures, target, self.verdict, self.downloads)
 
     def _show(self, seconds: float) -> str:
-        return f">{self.strike.window:.0f}" if seconds == inf else f"{seconds:.2f}"
+        return f">{self.window:.0f}" if seconds == inf else f"{seconds:.2f}"
 
 
 def line(cells: Sequence[str]) -> str:

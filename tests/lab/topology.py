@@ -93,14 +93,14 @@ ip addr replace {WAN4}/24 dev wan0; ip -6 addr replace {WAN6}/64 dev wan0 nodad
 ip route replace default via {ISP4}; ip -6 route replace default via {ISP6}""")
 
 
-def unplug(isp: Host) -> None:
+def unplug(isp: Host, wire: str = "cust0") -> None:
     """The router's WAN loses its carrier; its addresses and routes stay, as they do when a cable is pulled."""
-    isp.sh("ip link set cust0 down")
+    isp.sh(f"ip link set {wire} down")
 
 
-def plug(isp: Host) -> None:
+def plug(isp: Host, wire: str = "cust0") -> None:
     """And back; the kernel forgot the addresses of IPv6, and what was routed there."""
-    isp.sh(f"""ip link set cust0 up; ip -6 addr replace {ISP6}/64 dev cust0 nodad
+    isp.sh(f"""ip link set {wire} up; ip -6 addr replace {ISP6}/64 dev cust0 nodad
 ip route replace 192.168.77.0/24 via {WAN4}; ip -6 route replace fd77:77:77::/64 via {WAN6}""")
 
 
