@@ -1,8 +1,8 @@
 """The peers: a router of its own beside ours, with one engine that chooses among the same lab's servers by itself.
 
 Configured as their manuals say: a transparent inbound, the group, its probes to the lab's generate_204 (plain HTTP with
-Xray, which trusts no other roots). Whoever is in use when the censor comes is the one that is struck; the site tells
-who. Each strike finds a fresh engine, and names are not asked for: both in the peers' favour.
+Xray, which trusts no other roots). Struck is whoever is in use when the censor comes; the site tells who that is. Each
+strike finds a fresh engine, and names are not asked for: both in the peers' favour.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def prepare(lab: Lab, names: Sequence[str], answers: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def poisoned(lab: Lab, exit4: str) -> Iterator[None]:
-    """Connections that are open already are reset, so that it bites at once."""
-    cut = f"ss -K dst {exit4} >/dev/null"
+    """What is open already is reset, so that it bites at once; a connection made through another exit would last."""
+    cut = "ss -K '( sport = :443 or sport = :853 )' >/dev/null"
     lab.resolvers.sh(f"nft -f - <<'.'\n{GONE}{TABLE.replace('EXIT', exit4)}\n.\n{cut}")
     try:
         yield
