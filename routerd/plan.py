@@ -29,6 +29,7 @@ from routerd.transports import Transport
 
 # Seconds between probes, each of some 6 KB, where nothing is suspected: the kernel's signs are free, and come sooner.
 ACTIVE_EVERY, STANDBY_EVERY, LARGE_EVERY = 75.0, 150.0, 7200.0
+DOUBTED_EVERY = 1.0
 STARTING_EVERY, SLOWEST_START = 0.5, 15.0  # the rarer, the more often it has failed
 MANY = 5  # failures in a row, from which on that counts
 METERED = 4.0  # times rarer where the owner pays by the megabyte
@@ -148,6 +149,8 @@ def _every(settings: Settings, state: State, name: str) -> float:
     health = state.health[name]
     if isinstance(health, Starting):
         return min(SLOWEST_START, STARTING_EVERY * max(1.0, health.failures / MANY))
+    if isinstance(health, Up) and health.points:
+        return DOUBTED_EVERY
     every = ACTIVE_EVERY if name == state.active else STANDBY_EVERY
     return every * (METERED if settings.metered else 1)
 

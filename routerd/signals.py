@@ -4,7 +4,7 @@ A sign makes a suspect and has it probed at once; it never leaves a transport by
 innocent reading too (a server that ends connections by reset, a household that talks to a dead host, a film that is
 paused). What makes them worth having is that they cost nothing and come within a fraction of a second.
 
-    refused   resets came in its server's name
+    refused   resets came in its server's name, to connections that had hardly begun (only those are counted)
     silent    its packets go out to its server, and none comes back
     hung      packets go into it and none comes out, or its engine leaves connections waiting
     stalled   what came in has dwindled to a trickle
@@ -21,7 +21,7 @@ from itertools import pairwise
 from routerd.model import Sample, Sign
 
 QUIET = 0.3  # seconds of silence that raise suspicion; longer where the transport's own answers take longer
-UNANSWERED = 2  # packets out without an answer; a lone one may be WireGuard's keep-alive, which nobody answers
+ASKED = 2  # looks with packets out and none back: a lone one may be WireGuard's keep-alive, or a last acknowledgement
 STUCK = 4  # packets in without one out
 HELD = 0.4  # seconds for which connections wait for the engine
 TRICKLE, BEFORE = 2.0, 6.0  # seconds: the rate over the last ones against the rate over those before
@@ -34,9 +34,10 @@ class Watch:
 
     last: Sample
     heard: float  # when its server was last heard, or its silence began to count
-    sent: int = 0  # packets out since then
+    asked: int = 0  # looks since then in which packets went out
     emerged: float = 0.0  # the same for packets that should have come out
     entered: int = 0
+    pushed: int = 0  # looks since then in which packets went in
     held: float | None = None
     bytes: tuple[tuple[float, int], ...] = field(default=())  # time, bytes back: of the last BEFORE + TRICKLE seconds
 
@@ -46,7 +47,10 @@ def begin(sample: Sample, now: float) -> Watch:
 
 
 def look(watch: Watch, sample: Sample, now: float, patience: float) -> tuple[Watch, Sign | None]:
-    """The watch after `sample`, and the plainest sign in it. `patience`: seconds that a good answer took lately."""
+    """The watch after `sample`, and the plainest sign in it. `patience`: seconds that a good answer took lately.
+
+    "stalled" is for transports whose connections cannot be seen one by one; flows.py looks closer at the others.
+    """
     if sample.entered < watch.last.entered or sample.out < watch.last.out:  # the counters were made anew
         return begin(sample, now), None
     seen = _remember(watch, sample, now)
@@ -55,18 +59,20 @@ def look(watch: Watch, sample: Sample, now: float, patience: float) -> tuple[Wat
 
 def _remember(watch: Watch, sample: Sample, now: float) -> Watch:
     sent, entered = sample.out - watch.last.out, sample.entered - watch.last.entered
-    # Silence counts from the first packet that wanted an answer.
-    if sample.back > watch.last.back or not watch.sent:
-        watch = replace(watch, heard=now, sent=0)
-    if sent or not watch.entered:
-        watch = replace(watch, emerged=now, entered=0)
+    # Silence counts from the first packet that wanted an answer. Those of a look that heard one may be older.
+    heard, emerged = sample.back > watch.last.back, sent > 0
+    if heard or not watch.asked:
+        watch = replace(watch, heard=now, asked=0)
+    if emerged or not watch.entered:
+        watch = replace(watch, emerged=now, entered=0, pushed=0)
     held = (watch.held if watch.held is not None else now) if sample.backlog else None
     kept = tuple(point for point in watch.bytes if point[0] >= now - BEFORE - TRICKLE)
     return replace(
         watch,
         last=sample,
-        sent=watch.sent + sent,
-        entered=watch.entered + entered,
+        asked=watch.asked + (sent > 0 and not heard),
+        entered=watch.entered + (0 if emerged else entered),
+        pushed=watch.pushed + (entered > 0 and not emerged),
         held=held,
         bytes=(*kept, (now, sample.down)),
     )
@@ -77,10 +83,10 @@ def _sign(before: Watch, watch: Watch, now: float, quiet: float) -> Sign | None:
         return "refused"
     if watch.held is not None and now - watch.held >= HELD:
         return "hung"
-    if watch.sent >= UNANSWERED and now - watch.heard >= quiet:
-        return "silent"
-    if watch.entered >= STUCK and now - watch.emerged >= quiet:
+    if watch.entered >= STUCK and watch.pushed >= ASKED and now - watch.emerged >= quiet:
         return "hung"
+    if watch.asked >= ASKED and now - watch.heard >= quiet:
+        return "silent"
     return "stalled" if _dwindled(watch.bytes, now) else None
 
 

@@ -97,11 +97,11 @@ FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds; doubled with each failure in a 
 YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 30.0  # while nothing is up: an outage's age over YOUNG, within these seconds
 # Seconds for which a sign is not listened to after it was false; doubled each time, within these; forgotten after CALM.
 DEAF: Mapping[Sign, tuple[float, float]] = {
-    "refused": (1.0, 60.0),
-    "silent": (1.0, 60.0),
-    "hung": (1.0, 60.0),
+    "refused": (1.0, 15.0),
+    "silent": (1.0, 30.0),
+    "hung": (1.0, 30.0),
     "forged": (10.0, 300.0),
-    "stalled": (20.0, 600.0),
+    "stalled": (5.0, 600.0),
 }
 CALM = 120.0
 

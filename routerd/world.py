@@ -61,7 +61,7 @@ class World:
         self._children = Children(self._ended)
         self._traffic = Traffic()
         self._prober = Prober(put, self._count)
-        self._vigil = Vigil(put, self._read, self._prober)
+        self._vigil = Vigil(put, self._read, self._received, self._prober)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
@@ -226,6 +226,12 @@ class World:
             return self._traffic.read(launches)
         except OSError:  # a lost answer: the next look is soon
             return {}
+
+    def _received(self, launch: Launch) -> list[tuple[int, int]]:
+        try:
+            return self._traffic.received(launch)
+        except OSError:
+            return []
 
     def _count(self, name: str) -> Sample:
         launches = [launch for launch in self._plan.launches if launch.name == name] if self._plan else []

@@ -26,6 +26,16 @@ def attribute(kind: int, data: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
 
 
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Of netlink's own kind (linux/netlink.h, nlattr), by their numbers."""
+    found, offset = {}, 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, offset)
+        found[kind & 0x3FFF] = data[offset + 4 : offset + length]
+        offset += max(4, (length + 3) & ~3)
+    return found
+
+
 def ask(sock: socket.socket, data: bytes) -> int:
     """Sends, and gives the errno of the first answer: 0 when the kernel did it."""
     sock.send(data)

@@ -30,16 +30,21 @@ class Traffic:
 
     def __init__(self) -> None:
         self._counters = nfnetlink.connect()
-        self._listeners = sockets.connect()
+        self._diag = sockets.connect()
 
     def close(self) -> None:
         self._counters.close()
-        self._listeners.close()
+        self._diag.close()
 
     def read(self, launches: Iterable[Launch]) -> dict[str, Sample]:
         counts = counters(self._counters)
-        waiting = sockets.backlogs(self._listeners)
+        waiting = sockets.backlogs(self._diag)
         return {launch.name: _sample(launch, counts, waiting) for launch in launches}
+
+    def received(self, launch: Launch) -> list[tuple[int, int]]:
+        """Cookie and bytes received of each TCP connection to its server."""
+        servers = {(str(at.address), at.first) for at in launch.upstreams if at.proto == "tcp"}
+        return sockets.received(self._diag, servers) if servers else []
 
 
 def _sample(launch: Launch, counts: Counts, waiting: Mapping[int, int]) -> Sample:
@@ -66,9 +71,9 @@ def counters(sock: socket.socket) -> Counts:
                 if code in (0, errno.ENOENT, errno.EINTR):
                     return dict(found)
                 raise OSError(code, os.strerror(code))
-            attributes = _attributes(body[4:])
-            data = _attributes(attributes[_DATA])
-            name = attributes[_NAME].rstrip(b"\0").decode()
+            counter = nfnetlink.attributes(body[4:])
+            data = nfnetlink.attributes(counter[_DATA])
+            name = counter[_NAME].rstrip(b"\0").decode()
             found[name] = (int.from_bytes(data[_PACKETS]), int.from_bytes(data[_BYTES]))
 
 
@@ -78,12 +83,3 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         length, kind = struct.unpack_from("=IH", data, offset)
         yield kind, data[offset + 16 : offset + length]
         offset += max(16, (length + 3) & ~3)
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found, offset = {}, 0
-    while offset + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, offset)
-        found[kind & 0x3FFF] = data[offset + 4 : offset + length]
-        offset += max(4, (length + 3) & ~3)
-    return found

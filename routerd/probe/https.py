@@ -50,7 +50,10 @@ async def fetch(
     enough: int = ENOUGH,
     grown: Callable[[int], None] = lambda _size: None,
 ) -> Answer:
-    """GETs `url` at `address` through the exit of `mark`. `grown` hears of each part's size. Raises ProbeError."""
+    """GETs `url` at `address` through the exit of `mark`. Raises ProbeError.
+
+    `grown` hears of each part's size, and of 0 when the question is asked: what is behind it has got through TLS.
+    """
     try:
         async with asyncio.timeout(timeout):
             return await _fetch(url, address, mark, enough, grown)
@@ -104,6 +107,7 @@ async def _talk(
     connection = h11.Connection(h11.CLIENT)
     sent = connection.send(request) or b""
     writer.write(sent + (connection.send(h11.EndOfMessage()) or b""))
+    grown(0)
     status, received = 0, bytearray()
     while True:
         match connection.next_event():

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from routerd.probe.https import ProbeError, fetch
 
 ENOUGH = 1 << 16  # bytes
-STALLED = 2.0  # seconds without a byte, behind the first
+STALLED = 2.0  # seconds without a byte, behind the question: a TLS record may be larger than what is let through
 CRAWL, LOOKED_AT = 4096, 3.0  # bytes per second, over so many seconds
 LONGEST = 12.0  # seconds
-SOME = 1024  # bytes: less is no large answer that froze
+FAIR = ENOUGH // 2  # bytes: less is no large answer
 
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """What came of one: bytes, seconds from the first of them to the last, whether it stopped or crawled."""
+    """What came of one: bytes, seconds from the question to the last of them, whether it stopped or crawled."""
 
     size: int
     seconds: float
@@ -44,10 +44,10 @@ class _Growth:
         self.size += size
 
     def stuck(self, now: float) -> bool:
-        if not self.size:
+        if not self.first:
             return False
         took = now - self.first
-        return now - self.last >= STALLED or (took >= LOOKED_AT and self.size / took < CRAWL)
+        return now - self.last >= STALLED or (took >= LOOKED_AT and self.size < CRAWL * took)
 
     def got(self, stuck: bool) -> Got:
         return Got(self.size, self.last - self.first, stuck)
@@ -62,8 +62,8 @@ async def measure(url: str, address: str, mark: int) -> Got | None:
             await asyncio.wait({task}, timeout=0.1)
             if not task.done() and growth.stuck(time.monotonic()):
                 return growth.got(stuck=True)
-        await task
-        return growth.got(stuck=False) if growth.size else None
+        answer = await task
+        return growth.got(stuck=False) if answer.status == 200 and growth.size >= FAIR else None
     except ProbeError:
         return None
     finally:
@@ -76,9 +76,9 @@ def verdict(gots: Sequence[Got | None]) -> tuple[float | None, str]:
     whole = [got.rate for got in gots if got and not got.stuck]
     if whole:
         return max(whole), ""
-    stuck = [got for got in gots if got and got.size >= SOME]
+    stuck = [got for got in gots if got]
     if not stuck or len(stuck) < len(gots):
         return None, ""
     most = max(stuck, key=lambda got: got.size)
     crawls = most.seconds >= LOOKED_AT - STALLED and most.rate < CRAWL
-    return None, "throttled to a crawl" if crawls else f"frozen after {most.size // 1024} KB"
+    return None, "throttled to a crawl" if crawls else f"frozen after {most.size >> 10} KB"

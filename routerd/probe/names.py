@@ -28,6 +28,7 @@ class Names:
 
     _found: dict[Key, tuple[float, str]] = field(default_factory=dict)
     _shown: dict[str, set[str]] = field(default_factory=dict)
+    doubted: dict[str, set[str]] = field(default_factory=dict)  # a transport's name -> targets that it answered oddly
 
     async def address(self, probe: Probe, target: str, timeout: float) -> str:
         """What is known will do while there is a doubt about anything but names; else it is asked anew in time."""
@@ -55,14 +56,23 @@ class Names:
         if len(addresses) < ENOUGH:
             addresses.add(address)
 
-    async def odd(self, probe: Probe, target: str) -> bool:
-        """Whether the exit's answer of this moment has nothing of what is known. No answer at all is not odd."""
+    async def odd(self, probe: Probe, target: str, other: Probe | None) -> bool:
+        """Whether the exit's answer of this moment has nothing of what is known, nor of what `other` exit answers.
+
+        No answer at all is not odd; and what two exits agree on is no exit's fault.
+        """
         host = urlsplit(target).hostname or ""
         known = self._shown.get(host)
-        if is_address(host) or not known:
+        if is_address(host) or not known or not known.isdisjoint(found := await _asked(probe, host)) or not found:
             return False
-        try:
-            found = await lookup(host, probe.resolvers, probe.slot, BRIEFLY)
-        except ProbeError:
+        if other is not None and not found.isdisjoint(await _asked(other, host)):
             return False
-        return known.isdisjoint(map(str, found))
+        self.doubted.setdefault(probe.name, set()).add(target)
+        return True
+
+
+async def _asked(probe: Probe, host: str) -> set[str]:
+    try:
+        return set(map(str, await lookup(host, probe.resolvers, probe.slot, BRIEFLY)))
+    except ProbeError:
+        return set()

@@ -25,6 +25,7 @@ from routerd.probe.names import Names
 SEVERAL = 3  # targets of a probe that decides
 UNKNOWN, SHORTEST, LONGEST = 1.5, 0.6, 4.0  # seconds of patience with silence: at first, at least, at most
 PATIENT = 5.0  # times the last good latency
+SUSPECT = 0.6  # of that, where silence had been seen before the probe began
 SOON = 5.0  # seconds after the first good probe comes the first large one
 AGAIN = 1200.0  # seconds between looks at IPv6
 
@@ -66,6 +67,11 @@ class Prober:
     def watched(self) -> Probe | None:
         return next((runs.probe for runs in self._runs.values() if runs.probe.watched), None)
 
+    def other(self, probe: Probe) -> Probe | None:
+        """Another one that has carried a probe, to compare with."""
+        sound = (runs.probe for runs in self._runs.values() if runs.latency is not None)
+        return next((one for one in sound if one.name != probe.name), None)
+
     def _tend(self, name: str, probe: Probe) -> None:
         if name not in self._runs:
             runs = self._runs[name] = _Runs(probe)
@@ -102,23 +108,30 @@ class Prober:
             if found.latency_ms is not None and not probe.urgent:
                 await self._besides(runs, probe)
         except once.Starved:
-            await asyncio.sleep(once.STEP)
+            runs.wake.set()  # once more, at once
         except Exception as e:
             self.put(Probed(probe.name, None, f"the probe itself failed: {type(e).__name__}", "slow"))
         await asyncio.sleep(0)  # lets the loop turn the event into a new Probe before the pause is chosen
 
     async def _small(self, runs: _Runs, probe: Probe) -> Probed:
         several = probe.urgent or runs.latency is None
-        targets = random.sample(probe.targets, min(SEVERAL if several else 1, len(probe.targets)))
-        patience = UNKNOWN if runs.latency is None else min(LONGEST, max(SHORTEST, PATIENT * runs.latency))
+        targets = self._targets(probe, SEVERAL if several else 1)
+        patience = _patience(probe, runs.latency)
         try:
             took = await once.race(probe, targets, self.names, patience, lambda: self.count(probe.name))
         except ProbeError as e:
-            return Probed(probe.name, None, str(e), e.finding, sign=probe.sign)
+            finding = "forged" if probe.sign == "forged" else e.finding
+            return Probed(probe.name, None, str(e), finding, sign=probe.sign)
+        self.names.doubted.pop(probe.name, None)
         if runs.latency is None:
             runs.large_at = time.monotonic() + SOON
         runs.latency = took
         return Probed(probe.name, took * 1000, sign=probe.sign)
+
+    def _targets(self, probe: Probe, count: int) -> list[str]:
+        """Any; but where a name was answered oddly it is that one's answer that has to prove itself."""
+        doubted = self.names.doubted.get(probe.name) if probe.sign == "forged" else None
+        return random.sample(sorted(doubted or probe.targets), min(count, len(doubted or probe.targets)))
 
     async def _large(self, runs: _Runs, probe: Probe, small: Probed) -> Probed:
         runs.large_at = time.monotonic() + probe.large_every * random.uniform(0.7, 1.3)
@@ -152,6 +165,12 @@ class Prober:
             self.put(Carried(probe.name, what, ok))
             if ok:
                 return
+
+
+def _patience(probe: Probe, latency: float | None) -> float:
+    if latency is None:
+        return UNKNOWN
+    return min(LONGEST, max(SHORTEST, PATIENT * latency)) * (SUSPECT if probe.sign == "silent" else 1)
 
 
 async def _ipv6(probe: Probe) -> bool | None:

@@ -11,16 +11,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from routerd.model import Event, Launch, Sample, Sign, Suspected
+from routerd.flows import Flows, scan, stalled
+from routerd.model import Event, Launch, Probe, Sample, Sign, Suspected
 from routerd.probe.prober import Prober
 from routerd.signals import Watch, begin, look
 
 BUSY, IDLE = 0.15, 0.5  # seconds between looks, while packets move and while none do
 CALM = 5.0  # seconds without a packet
-NAMES_EVERY = 3.0  # seconds between looks at names, while the household uses them
+FLOWS_EVERY = 0.7  # seconds between looks at the active transport's connections, while packets move
+NAMES, NAMES_EVERY = 2, 2.0  # how many, and seconds between looks at them, while the household uses them
 REPEAT = 1.0  # seconds until the same sign is said again
 
 Read = Callable[[Sequence[Launch]], Mapping[str, Sample]]
+Received = Callable[[Launch], Sequence[tuple[int, int]]]
 
 
 @dataclass(slots=True)
@@ -29,11 +32,14 @@ class Vigil:
 
     put: Callable[[Event], None]
     read: Read
+    received: Received
     prober: Prober
     launches: Sequence[Launch] = ()
     samples: Mapping[str, Sample] = field(default_factory=dict)
     _watches: dict[str, Watch] = field(default_factory=dict)
     _said: dict[tuple[str, Sign], float] = field(default_factory=dict)
+    _flows: Flows = field(default_factory=dict)
+    _scanned: float = 0.0
     _moved: float = 0.0
 
     async def run(self) -> None:
@@ -52,13 +58,31 @@ class Vigil:
         for name, sample in self.samples.items():
             watch = self._watches.get(name) or begin(sample, now)
             self._watches[name], sign = look(watch, sample, now, self.prober.latency(name))
-            if sign:
+            if sign and not (sign == "stalled" and self._has_connections(name)):
                 self._say(name, sign, now)
+        if now < self._moved + CALM and now >= self._scanned + FLOWS_EVERY:
+            self._scan(now)
+
+    def _has_connections(self, name: str) -> bool:
+        return any(at.proto == "tcp" for launch in self.launches if launch.name == name for at in launch.upstreams)
+
+    def _scan(self, now: float) -> None:
+        self._scanned = now
+        probe = self.prober.watched()
+        launch = next((one for one in self.launches if probe and one.name == probe.name), None)
+        self._flows = scan(self._flows, self.received(launch) if launch else (), now)
+        if launch and stalled(self._flows, now):
+            self._say(launch.name, "stalled", now)
 
     def _say(self, name: str, sign: Sign, now: float) -> None:
         if now >= self._said.get((name, sign), 0.0) + REPEAT:
             self._said[name, sign] = now
             self.put(Suspected(name, sign))
+
+    async def _odd(self, probe: Probe) -> bool:
+        other = self.prober.other(probe)
+        targets = random.sample(probe.targets, min(NAMES, len(probe.targets)))
+        return any(await asyncio.gather(*(self.prober.names.odd(probe, t, other) for t in targets)))
 
     async def _watch_names(self) -> None:
         before = 0
@@ -67,6 +91,6 @@ class Vigil:
             if (probe := self.prober.watched()) is None:
                 continue
             entered = self.samples.get(probe.name, Sample()).entered
-            if entered != before and await self.prober.names.odd(probe, random.choice(probe.targets)):
+            if entered != before and await self._odd(probe):
                 self._say(probe.name, "forged", time.monotonic())
             before = entered

@@ -39,6 +39,7 @@ from routerd.render.words import (
 )
 
 POLICY = "clearway"
+YOUNG = 5  # packets from the server, at most
 
 NOT_OUTSIDE4 = "{ 0.0.0.0/8, 10.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
 NOT_OUTSIDE6 = "{ ::/127, fc00::/7, fe80::/10, ff00::/8 }"
@@ -251,7 +252,10 @@ def _answered(launches: Sequence[Launch]) -> list[str]:
     answers = [(launch.slot, _place("s", upstream)) for launch in launches for upstream in launch.upstreams]
     return [
         *(
-            rule(f'{place} tcp flags rst counter name "{RESETS}{slot}"', "reset by its server, or in its name")
+            # Servers reset connections at their end too; needs nf_conntrack_acct, else it counts those as well.
+            rule(
+                f'{place} tcp flags rst ct reply packets < {YOUNG} counter name "{RESETS}{slot}"', "hardly begun, reset"
+            )
             for slot, place in answers
             if " tcp " in place
         ),

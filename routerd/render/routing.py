@@ -103,6 +103,7 @@ def sysctls(ports: Ports, launches: Iterable[Launch], may_go_direct: bool) -> tu
         (f"{v4}/all/accept_source_route", "0"),
         (f"{v4}/all/route_localnet", "0"),
         ("net/ipv4/tcp_fwmark_accept", "0"),  # 1 breaks tproxy: the engine's SYN-ACKs would loop to local
+        ("net/netfilter/nf_conntrack_acct", "1"),  # how young a connection is that is reset
         ("net/ipv4/fwmark_reflect", "0"),
         ("net/ipv6/fwmark_reflect", "0"),
     )

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
-    {"watchdog", "ladder", "signals", "plan", "status", "render", "settings", "transports", "links"},
+    {"watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"},
     {"host", "probe"},
     {"daemon", "world", "file"},
     {"api", "__main__", "cli"},
