@@ -39,7 +39,8 @@ Do = Callable[[Scene], AbstractContextManager[float]]
 class Strike:
     """`orders`: which transport is struck (the first) and which come next; strikes take them in turn.
 
-    `median` and `late` are the targets at the 50th and 95th percentile. `peers`: False where they are one process.
+    `median` and `late` are the targets at the 50th and 95th percentile. `over`: the only protocol of a server that is
+    hit. `peers`: False where they are one process that nobody takes over from, or would have to look at names.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Strike:
     orders: tuple[tuple[str, ...], ...] = PROXIES
     ask: str = "page"
     idle: bool = False
+    over: str = ""
     peers: bool = True
 
     def order(self, number: int) -> tuple[str, ...]:
@@ -120,10 +122,12 @@ def _gone(scene: Scene) -> Censor:
 
 STRIKES = (
     Strike("killed", "child killed", _signalled(signal.SIGKILL), 0.3, 1, peers=False),
-    Strike("reset", "reset injected", _censored(lambda scene: reset_injected(scene.server.address4)), 0.5, 1.5),
+    Strike("reset", "reset injected", _censored(lambda scene: reset_injected(scene.server.address4)), 0.5, 1.5,
+           over="tcp"),
     Strike("gone", "address blackholed, traffic flowing", _censored(_gone), 1.5, 3),
     Strike("gone-idle", "address blackholed while idle", _censored(_gone), 3, 5, idle=True),
-    Strike("udp", "UDP blocked", _censored(lambda _scene: udp_drop()), 2, 4, orders=DATAGRAMS),
+    Strike("udp", "UDP blocked", _censored(lambda _scene: udp_drop()), 2, 4, orders=DATAGRAMS,
+           over="udp"),
     Strike("hung", "engine hung", _signalled(signal.SIGSTOP, signal.SIGCONT), 2, 4, peers=False),
     Strike("frozen", "frozen after 16 KB", _censored(lambda scene: freeze_after(16_000, _addresses(scene))), 8, 15,
            ask="blob"),
