@@ -38,7 +38,8 @@ def main() -> int:
         if options.json:
             options.json.write_text(json.dumps([_plain(row) for row in rows], indent=1))
     print(line(HEAD), *(line(row.cells()) for row in rows), sep="\n")
-    print(f"\n{time.monotonic() - began:.0f} s")
+    load = f"load average {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"
+    print(f"\n{time.monotonic() - began:.0f} s; {load}")
     return 0
 
 

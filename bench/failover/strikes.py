@@ -58,6 +58,11 @@ class Strike:
         return self.orders[number % len(self.orders)]
 
 
+@contextlib.contextmanager
+def _nothing(_scene: Scene) -> Iterator[float]:
+    yield time.monotonic()
+
+
 def _addresses(scene: Scene) -> list[str]:
     return [scene.server.address4, scene.server.address6]
 
@@ -121,6 +126,7 @@ def _gone(scene: Scene) -> Censor:
 
 
 STRIKES = (
+    Strike("nothing", "control: nothing happens", _nothing, 0.1, 0.3),  # what the meter itself reads
     Strike("killed", "child killed", _signalled(signal.SIGKILL), 0.3, 1, peers=False),
     Strike("reset", "reset injected", _censored(lambda scene: reset_injected(scene.server.address4)), 0.5, 1.5,
            over="tcp"),

@@ -8,6 +8,7 @@ from math import inf
 
 from bench.failover.measure import Struck
 from bench.failover.strikes import Strike
+from bench.timing import percentile
 
 HEAD = ("strike", "who", "n", "p50", "p95", "max", "target p50/p95", "verdict", "dead downloads reset after")
 WIDTHS = (36, 22, 4, 7, 7, 7, 15, 8, 0)
@@ -21,16 +22,15 @@ class Row:
     struck: Sequence[Struck]
     window: float
 
-    def seconds(self, share: float) -> float:
-        """The nearest-rank percentile; infinite where service was not back in the window."""
-        ordered = sorted(inf if s.seconds is None else s.seconds for s in self.struck)
-        return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    def seconds(self, share: int) -> float:
+        """This percentile, never rounded down; infinite where service was not back in the window."""
+        return percentile(tuple(inf if s.seconds is None else s.seconds for s in self.struck), share)
 
     @property
     def verdict(self) -> str:
         if self.who != "ours":
             return ""
-        return "ok" if self.seconds(0.5) <= self.strike.median and self.seconds(0.95) <= self.strike.late else "MISSED"
+        return "ok" if self.seconds(50) <= self.strike.median and self.seconds(95) <= self.strike.late else "MISSED"
 
     @property
     def downloads(self) -> str:
@@ -46,7 +46,7 @@ class Row:
         if not self.struck:
             return (self.strike.title, self.who, "0", "", "", "", "", "not measured", "")
         target = f"{self.strike.median:g}/{self.strike.late:g}"
-        figures = (self._show(self.seconds(share)) for share in (0.5, 0.95, 1.0))
+        figures = (self._show(self.seconds(share)) for share in (50, 95, 100))
         return (self.strike.title, self.who, str(len(self.struck)), *figures, target, self.verdict, self.downloads)
 
     def _show(self, seconds: float) -> str:
