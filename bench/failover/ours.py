@@ -49,7 +49,8 @@ class Ours:
         order = strike.order(number)
         self.prefer((*order, *(name for name in TRANSPORTS if name not in order)))
         self.said.clear()
-        scene = Scene(self.lab, self.lab.server(order[0]), lambda: self._engine(order[0]))
+        server, standby = (self.lab.server(name) for name in order)
+        scene = Scene(self.lab, server, lambda: self._engine(order[0]), standby=standby)
         struck = measure(self.household, lambda: scene, strike, SPREAD, window(strike))
         moved = next((s for s in list(self.said) if s.at > struck.at and s.kind == "switch"), None)
         if moved is None:
