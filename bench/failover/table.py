@@ -10,7 +10,7 @@ from bench.failover.measure import Struck
 from bench.failover.strikes import Strike
 from bench.timing import percentile
 
-HEAD = ("strike", "who", "n", "p50", "p95", "max", "target p50/p95", "verdict", "dead downloads reset after")
+HEAD = ("strike", "who", "n", "p50", "p95", "max", "target p50/p95", "verdict", "held downloads: last reset after")
 WIDTHS = (36, 22, 4, 7, 7, 7, 15, 8, 0)
 RESET = 0.5  # seconds after the decision
 
@@ -34,13 +34,15 @@ class Row:
 
     @property
     def downloads(self) -> str:
-        """Of the last one of each strike, in the middle and at worst; then against the daemon's decision."""
+        """Of the last one of each strike, in the middle and at worst; then from when the daemon told its decision."""
         last = sorted(s.reset[-1] for s in self.struck if s.reset)
         after = [s.reset[-1] - s.decided for s in self.struck if s.reset and s.decided is not None]
         hanging = sum(s.hanging for s in self.struck)
         parts = [f"{last[len(last) // 2]:.2f}, at most {last[-1]:.2f} s"] if last else []
-        parts += [f"{max(after):+.2f} s from the decision"] if after else []
-        return "; ".join(parts + ([f"{hanging} hang"] if hanging else []))
+        parts += [f"{max(after):+.2f} s from the decision" + (" MISSED" if max(after) > RESET else "")] if after else []
+        parts += [f"{hanging} hang"] if hanging else []
+        unfelt = sum(not s.felt for s in self.struck)
+        return "; ".join(parts + ([f"{unfelt} strikes cost no request"] if unfelt else []))
 
     def cells(self) -> tuple[str, ...]:
         if not self.struck:
