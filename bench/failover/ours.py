@@ -72,7 +72,7 @@ class Ours:
             self.box.stop()
             self.box.start()
             self._warm(order, 30)
-            self._hear()
+            self.hear()
 
     def _warm(self, order: tuple[str, ...], seconds: float) -> None:
         self.box.wait(
@@ -84,7 +84,7 @@ class Ours:
         found = self.lab.router.run(["ss", "-Hltnp", f"sport = :{port}"]).stdout
         return int(found.split("pid=")[1].split(",")[0])
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -106,5 +106,5 @@ def ours(lab: Lab) -> Iterator[Ours]:
     with Box(lab, TRANSPORTS, standby=len(TRANSPORTS) - 1) as box, Household(lab, LAN_ROUTER4) as household:
         box.wait_warm(len(TRANSPORTS))
         made = Ours(lab, box, household)
-        made._hear()
+        made.hear()
         yield made
