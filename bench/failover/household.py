@@ -83,5 +83,5 @@ class Household:
             match line.split():
                 case ["good" | "lost" as word, began, ended, stage]:
                     self.requests.append(Request(float(began), float(ended), word == "good", stage))
-                case ["broken" | "held" as word, began, last, ended]:
-                    self.downloads.append(Download(float(began), float(last), float(ended), word == "broken"))
+                case ["reset" | "closed" | "held" as how, began, last, ended]:
+                    self.downloads.append(Download(float(began), float(last), float(ended), how))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from bench.failover.household import Household
 from bench.failover.measure import Struck, measure
 from bench.failover.strikes import Scene, Strike
+from routerd.transports.doors import FIRST_PORT
 from tests.lab import Lab, LabError
 from tests.lab.box import Box
 from tests.lab.topology import LAN_ROUTER4
@@ -44,6 +45,7 @@ class Ours:
     box: Box
     household: Household
     said: list[Said] = field(default_factory=list)
+    slots: tuple[str, ...] = TRANSPORTS  # given in the order of the settings at start, and kept over reloads
 
     def strike(self, strike: Strike, number: int) -> Struck:
         order = strike.order(number)
@@ -71,6 +73,7 @@ class Ours:
         except LabError:  # the rest of one that failed several times lasts a minute
             self.box.stop()
             self.box.start()
+            self.slots = order
             self._warm(order, 30)
             self.hear()
 
@@ -80,7 +83,7 @@ class Ours:
         )
 
     def _engine(self, name: str) -> int:
-        port = 12301 + TRANSPORTS.index(name)  # slots are kept over reloads
+        port = FIRST_PORT + 1 + self.slots.index(name)
         found = self.lab.router.run(["ss", "-Hltnp", f"sport = :{port}"]).stdout
         return int(found.split("pid=")[1].split(",")[0])
 

@@ -40,6 +40,8 @@ class Row:
         hanging = sum(s.hanging for s in self.struck)
         parts = [f"{last[len(last) // 2]:.2f}, at most {last[-1]:.2f} s"] if last else []
         parts += [f"{max(after):+.2f} s from the decision" + (" MISSED" if max(after) > RESET else "")] if after else []
+        closed = sum(s.closed for s in self.struck)
+        parts += [f"{closed} closed as if whole"] if closed else []
         parts += [f"{hanging} hang"] if hanging else []
         unfelt = sum(not s.felt for s in self.struck)
         return "; ".join(parts + ([f"{unfelt} strikes cost no request"] if unfelt else []))
