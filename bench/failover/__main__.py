@@ -33,12 +33,13 @@ def main() -> int:
         return 1
     began, rows = time.monotonic(), list[Row]()
     chosen = [strike for strike in STRIKES if strike.name in (options.only or [s.name for s in STRIKES])]
-    for row in _rows(options.who.split(","), chosen, options.strikes, options.peer_strikes):
+    for row in _rows(options.who, chosen, options.strikes, options.peer_strikes):
         rows.append(row)
         if options.json:
             options.json.write_text(json.dumps([_plain(row) for row in rows], indent=1))
     print(line(HEAD), *(line(row.cells()) for row in rows), sep="\n")
-    print(f"\n{time.monotonic() - began:.0f} s")
+    load = f"load average {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"
+    print(f"\n{time.monotonic() - began:.0f} s; {load}")
     return 0
 
 
@@ -49,7 +50,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=[s.name for s in STRIKES], help="repeatable")
     parser.add_argument("--who", default=",".join(WHO), help=f"of {', '.join(WHO)}")
     parser.add_argument("--json", type=Path, help="write every strike there")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.who = options.who.split(",")
+    if unknown := set(options.who) - set(WHO):
+        parser.error(f"--who: {', '.join(sorted(unknown))}: not one of {', '.join(WHO)}")
+    return options
 
 
 def _rows(who: list[str], chosen: list[Strike], count: int, theirs_count: int) -> Iterator[Row]:

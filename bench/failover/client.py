@@ -3,8 +3,8 @@
     python -m bench.failover.client CONFIG-JSON
 
 Commands on stdin: `ask page|blob|nothing`, `hold N` (drops what it holds, begins N anew). Times are monotonic: all of a
-machine share them. Says `good BEGAN ENDED -`, `lost BEGAN ENDED STAGE`, and of downloads `broken BEGAN LAST
-ENDED` (reset, or ended too early) or `held BEGAN LAST ENDED` (open when dropped); LAST is when its last byte came.
+machine share them. Says `good BEGAN ENDED -`, `lost BEGAN ENDED STAGE`, and of each download `reset BEGAN LAST ENDED`,
+`closed ...` (as if it were whole) or `held ...` (open when dropped); LAST is when its last byte came.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class Client:
 
     async def _download(self) -> None:
         """A megabyte in a minute: the site's pace."""
-        began = last = time.monotonic()
+        began, how = time.monotonic(), "closed"
+        last = began
         try:
             reader, writer = await self._begin(self.site, PATHS["slow"])
             try:
@@ -116,11 +117,11 @@ class Client:
                     last = time.monotonic()
             finally:
                 writer.transport.abort()
-            say("broken", began, last, time.monotonic())
         except asyncio.CancelledError:
-            say("held", began, last, time.monotonic())
+            how = "held"
         except OSError:
-            say("broken", began, last, time.monotonic())
+            how = "reset"
+        say(how, began, last, time.monotonic())
 
 
 def _keep(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:

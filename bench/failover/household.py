@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -57,8 +58,16 @@ class Household:
 
         wait_until(calm, seconds, "the household is served", 0.05)
 
-    def hold(self, count: int = DOWNLOADS) -> None:
-        self._tell(f"hold {count}")
+    def hold(self) -> None:
+        self._tell(f"hold {DOWNLOADS}")
+
+    def drop(self, seconds: float = 2) -> list[Download]:
+        """Holds nothing any more; what became of all that were held since `forget`."""
+        self._tell("hold 0")
+        end = time.monotonic() + seconds
+        while len(self.downloads) < DOWNLOADS and time.monotonic() < end:
+            time.sleep(0.02)
+        return list(self.downloads)
 
     def forget(self) -> None:
         self.requests, self.downloads = [], []
@@ -74,5 +83,5 @@ class Household:
             match line.split():
                 case ["good" | "lost" as word, began, ended, stage]:
                     self.requests.append(Request(float(began), float(ended), word == "good", stage))
-                case ["broken" | "held" as word, began, last, ended]:
-                    self.downloads.append(Download(float(began), float(last), float(ended), word == "broken"))
+                case ["reset" | "closed" | "held" as how, began, last, ended]:
+                    self.downloads.append(Download(float(began), float(last), float(ended), how))

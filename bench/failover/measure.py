@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.failover.household import Household
 from bench.failover.outage import Download, Request, lost, steady, without_service
@@ -18,19 +18,21 @@ HANGING = 1.5  # seconds without a byte; the site sends several times a second
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """`seconds` is None when service was not back in the window; `felt`: whether a request was lost at all.
+    """`seconds` is None when service was not back in the window; `stages`: where requests were lost; `at`: since when.
 
-    Downloads that were held: `reset` has, for each that was broken, when (seconds after the strike); `hanging` counts
-    those that were silent at the end and never broken. `decided`: seconds until the daemon said that it moved.
+    Downloads that were held: `reset` has when each was, or was closed, in seconds after the strike; `closed` counts the
+    latter, which look whole; `hanging` those that were silent at the end and neither. `decided`: seconds until the
+    daemon said that it moved.
     """
 
     seconds: float | None
     stages: Mapping[str, int]
+    at: float
     reset: tuple[float, ...] = ()
+    closed: int = 0
     hanging: int = 0
     decided: float | None = None
     to: str | None = None
-    at: float = field(default=0.0)
 
     @property
     def felt(self) -> bool:
@@ -50,9 +52,8 @@ def measure(household: Household, scene: Callable[[], Scene], strike: Strike, sp
         since = _first_request(household, strike) if strike.idle else struck
         _wait(household, since, window)
         requests = list(household.requests)
-        household.hold(0)
-        time.sleep(0.2)
-        downloads = [d for d in household.downloads if d.began < struck and d.ended > struck]
+        held = [] if strike.idle else household.drop()
+        downloads = [d for d in held if d.began < struck and d.ended > struck]
     return _judged(requests, downloads, since)
 
 
@@ -86,6 +87,7 @@ def _wait(household: Household, since: float, window: float) -> None:
 def _judged(requests: list[Request], downloads: list[Download], since: float) -> Struck:
     calm = steady(requests, since)
     stages = Counter(r.stage for r in lost(requests, since))
-    reset = tuple(sorted(d.ended - since for d in downloads if d.broken))
-    hanging = sum(not d.broken and d.ended - d.last > HANGING for d in downloads)
-    return Struck(without_service(requests, since) if calm else None, dict(stages), reset, hanging, at=since)
+    reset = tuple(sorted(d.ended - since for d in downloads if d.how != "held"))
+    closed = sum(d.how == "closed" for d in downloads)
+    hanging = sum(d.how == "held" and d.ended - d.last > HANGING for d in downloads)
+    return Struck(without_service(requests, since) if calm else None, dict(stages), since, reset, closed, hanging)

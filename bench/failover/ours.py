@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from bench.failover.household import Household
 from bench.failover.measure import Struck, measure
 from bench.failover.strikes import Scene, Strike
+from routerd.transports.doors import FIRST_PORT
 from tests.lab import Lab, LabError
 from tests.lab.box import Box
 from tests.lab.topology import LAN_ROUTER4
@@ -44,12 +45,14 @@ class Ours:
     box: Box
     household: Household
     said: list[Said] = field(default_factory=list)
+    slots: tuple[str, ...] = TRANSPORTS  # given in the order of the settings at start, and kept over reloads
 
     def strike(self, strike: Strike, number: int) -> Struck:
         order = strike.order(number)
         self.prefer((*order, *(name for name in TRANSPORTS if name not in order)))
         self.said.clear()
-        scene = Scene(self.lab, self.lab.server(order[0]), lambda: self._engine(order[0]))
+        server, standby = (self.lab.server(name) for name in order)
+        scene = Scene(self.lab, server, lambda: self._engine(order[0]), standby=standby)
         struck = measure(self.household, lambda: scene, strike, SPREAD, window(strike))
         moved = next((s for s in list(self.said) if s.at > struck.at and s.kind == "switch"), None)
         if moved is None:
@@ -70,8 +73,9 @@ class Ours:
         except LabError:  # the rest of one that failed several times lasts a minute
             self.box.stop()
             self.box.start()
+            self.slots = order
             self._warm(order, 30)
-            self._hear()
+            self.hear()
 
     def _warm(self, order: tuple[str, ...], seconds: float) -> None:
         self.box.wait(
@@ -79,11 +83,11 @@ class Ours:
         )
 
     def _engine(self, name: str) -> int:
-        port = 12301 + TRANSPORTS.index(name)  # slots are kept over reloads
+        port = FIRST_PORT + 1 + self.slots.index(name)
         found = self.lab.router.run(["ss", "-Hltnp", f"sport = :{port}"]).stdout
         return int(found.split("pid=")[1].split(",")[0])
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -105,5 +109,5 @@ def ours(lab: Lab) -> Iterator[Ours]:
     with Box(lab, TRANSPORTS, standby=len(TRANSPORTS) - 1) as box, Household(lab, LAN_ROUTER4) as household:
         box.wait_warm(len(TRANSPORTS))
         made = Ours(lab, box, household)
-        made._hear()
+        made.hear()
         yield made

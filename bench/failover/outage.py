@@ -20,12 +20,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """`broken`: it ended by itself; else it was open until `ended`. `last` is when its last byte came."""
+    """`how` it ended: reset, closed, or held: open until `ended`. `last` is when its last byte came."""
 
     began: float
     last: float
     ended: float
-    broken: bool
+    how: str
 
 
 def lost(requests: Sequence[Request], since: float) -> list[Request]:

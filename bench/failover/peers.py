@@ -27,8 +27,7 @@ PORT = 12399
 PROBE = "//probe.example/generate_204"
 WINDOW = 60.0  # seconds that it is given
 SPREAD = 10.0  # seconds: the tuned interval
-UDP = "hysteria2"
-SING_BOX, XRAY = ("ss2022", "ss", UDP), ("trojan", "vless-ws", "vless-tls")
+SING_BOX, XRAY = ("ss2022", "ss", "hysteria2"), ("trojan", "vless-ws", "vless-tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,7 @@ class Theirs:
     child: subprocess.Popen[str] | None = field(default=None)
 
     def hit_by(self, strike: Strike) -> bool:
-        """One process has nobody to take over from it; the servers that Xray knows need no UDP."""
-        return strike.peers and (strike.name != "udp" or UDP in self.peer.servers)
+        return strike.peers and any(strike.over in ("", server.proto) for server in self.servers)
 
     def strike(self, strike: Strike, _number: int) -> Struck:
         for _ in range(8):
@@ -99,13 +97,13 @@ class Theirs:
                 return measure(self.household, lambda: self._scene(strike), strike, SPREAD, WINDOW)
             except WrongOneError:
                 continue
-        raise LabError(f"{self.peer.name} would not use {UDP}")
+        raise LabError(f"{self.peer.name} would not use a server that this hits")
 
     def _scene(self, strike: Strike) -> Scene:
         """Of this moment: by its own lights it may choose another one at any time."""
         seen = self.lab.phone.curl("http://198.51.100.10/ip", timeout=2).stdout.strip()
         used = next(server for server in self.servers if server.address4 == seen)
-        if strike.name == "udp" and used.name != UDP:
+        if strike.over not in ("", used.proto):
             raise WrongOneError
         return Scene(self.lab, used, lambda: 0, f"bench{1 + PEERS.index(self.peer)}")
 

@@ -24,12 +24,16 @@ DATAGRAMS = (("hysteria2", "ss2022"), ("wireguard", "ss2022"))
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Who is struck: the server in use, its engine's process on the router, and the ISP's end of the router's line."""
+    """Who is struck: the server in use, its engine's process on the router, the ISP's end of the router's line.
+
+    `standby`: the server that would be next.
+    """
 
     lab: Lab
     server: Server
     engine: Callable[[], int]
     wire: str = "cust0"
+    standby: Server | None = None
 
 
 Do = Callable[[Scene], AbstractContextManager[float]]
@@ -39,7 +43,8 @@ Do = Callable[[Scene], AbstractContextManager[float]]
 class Strike:
     """`orders`: which transport is struck (the first) and which come next; strikes take them in turn.
 
-    `median` and `late` are the targets at the 50th and 95th percentile. `peers`: False where they are one process.
+    `median` and `late` are the targets at the 50th and 95th percentile. `over`: the only protocol of a server that is
+    hit. `peers`: False where they are one process that nobody takes over from, or would have to look at names.
     """
 
     name: str
@@ -50,14 +55,20 @@ class Strike:
     orders: tuple[tuple[str, ...], ...] = PROXIES
     ask: str = "page"
     idle: bool = False
+    over: str = ""
     peers: bool = True
 
     def order(self, number: int) -> tuple[str, ...]:
         return self.orders[number % len(self.orders)]
 
 
-def _addresses(scene: Scene) -> list[str]:
-    return [scene.server.address4, scene.server.address6]
+@contextlib.contextmanager
+def _nothing(_scene: Scene) -> Iterator[float]:
+    yield time.monotonic()
+
+
+def _addresses(server: Server) -> list[str]:
+    return [server.address4, server.address6]
 
 
 def _censored(choose: Callable[[Scene], Censor]) -> Do:
@@ -115,20 +126,36 @@ def _silent(scene: Scene) -> Iterator[float]:
 
 
 def _gone(scene: Scene) -> Censor:
-    return ip_drop(_addresses(scene))
+    return ip_drop(_addresses(scene.server))
+
+
+def _standby_gone(scene: Scene) -> Censor:
+    """Not in use, but for what was begun through it before: the resolver's connections."""
+    assert scene.standby
+    return ip_drop(_addresses(scene.standby))
+
+
+def _frozen(scene: Scene) -> Censor:
+    return freeze_after(16_000, _addresses(scene.server))
+
+
+def _throttled(scene: Scene) -> Censor:
+    return throttle_flows(_addresses(scene.server), 2_000)
 
 
 STRIKES = (
+    Strike("nothing", "control: nothing happens", _nothing, 0.1, 0.3),  # what the meter itself reads
     Strike("killed", "child killed", _signalled(signal.SIGKILL), 0.3, 1, peers=False),
-    Strike("reset", "reset injected", _censored(lambda scene: reset_injected(scene.server.address4)), 0.5, 1.5),
+    Strike("reset", "reset injected", _censored(lambda scene: reset_injected(scene.server.address4)), 0.5, 1.5,
+           over="tcp"),
     Strike("gone", "address blackholed, traffic flowing", _censored(_gone), 1.5, 3),
     Strike("gone-idle", "address blackholed while idle", _censored(_gone), 3, 5, idle=True),
-    Strike("udp", "UDP blocked", _censored(lambda _scene: udp_drop()), 2, 4, orders=DATAGRAMS),
+    Strike("standby", "the standby's address blackholed", _censored(_standby_gone), 0.3, 1, peers=False),
+    Strike("udp", "UDP blocked", _censored(lambda _scene: udp_drop()), 2, 4, orders=DATAGRAMS,
+           over="udp"),
     Strike("hung", "engine hung", _signalled(signal.SIGSTOP, signal.SIGCONT), 2, 4, peers=False),
-    Strike("frozen", "frozen after 16 KB", _censored(lambda scene: freeze_after(16_000, _addresses(scene))), 8, 15,
-           ask="blob"),
-    Strike("throttled", "throttled to 2 KB/s", _censored(lambda scene: throttle_flows(_addresses(scene), 2_000)), 8, 15,
-           ask="blob"),
+    Strike("frozen", "frozen after 16 KB", _censored(_frozen), 8, 15, ask="blob"),
+    Strike("throttled", "throttled to 2 KB/s", _censored(_throttled), 8, 15, ask="blob"),
     Strike("poisoned", "resolver poisoned behind the exit", _poisoned, 3, 6, peers=False),
     Strike("wan-unplugged", "WAN back after 60 s without carrier", _unplugged, 1, 2),
     Strike("wan-silent", "WAN back after 60 s of silence", _silent, 1, 2),

@@ -8,8 +8,9 @@ from math import inf
 
 from bench.failover.measure import Struck
 from bench.failover.strikes import Strike
+from bench.timing import percentile
 
-HEAD = ("strike", "who", "n", "p50", "p95", "max", "target p50/p95", "verdict", "dead downloads reset after")
+HEAD = ("strike", "who", "n", "p50", "p95", "max", "target p50/p95", "verdict", "held downloads: last reset after")
 WIDTHS = (36, 22, 4, 7, 7, 7, 15, 8, 0)
 RESET = 0.5  # seconds after the decision
 
@@ -21,32 +22,35 @@ class Row:
     struck: Sequence[Struck]
     window: float
 
-    def seconds(self, share: float) -> float:
-        """The nearest-rank percentile; infinite where service was not back in the window."""
-        ordered = sorted(inf if s.seconds is None else s.seconds for s in self.struck)
-        return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    def seconds(self, share: int) -> float:
+        """This percentile, never rounded down; infinite where service was not back in the window."""
+        return percentile(tuple(inf if s.seconds is None else s.seconds for s in self.struck), share)
 
     @property
     def verdict(self) -> str:
         if self.who != "ours":
             return ""
-        return "ok" if self.seconds(0.5) <= self.strike.median and self.seconds(0.95) <= self.strike.late else "MISSED"
+        return "ok" if self.seconds(50) <= self.strike.median and self.seconds(95) <= self.strike.late else "MISSED"
 
     @property
     def downloads(self) -> str:
-        """Of the last one of each strike, in the middle and at worst; then against the daemon's decision."""
+        """Of the last one of each strike, in the middle and at worst; then from when the daemon told its decision."""
         last = sorted(s.reset[-1] for s in self.struck if s.reset)
         after = [s.reset[-1] - s.decided for s in self.struck if s.reset and s.decided is not None]
         hanging = sum(s.hanging for s in self.struck)
         parts = [f"{last[len(last) // 2]:.2f}, at most {last[-1]:.2f} s"] if last else []
-        parts += [f"{max(after):+.2f} s from the decision"] if after else []
-        return "; ".join(parts + ([f"{hanging} hang"] if hanging else []))
+        parts += [f"{max(after):+.2f} s from the decision" + (" MISSED" if max(after) > RESET else "")] if after else []
+        closed = sum(s.closed for s in self.struck)
+        parts += [f"{closed} closed as if whole"] if closed else []
+        parts += [f"{hanging} hang"] if hanging else []
+        unfelt = sum(not s.felt for s in self.struck)
+        return "; ".join(parts + ([f"{unfelt} strikes cost no request"] if unfelt else []))
 
     def cells(self) -> tuple[str, ...]:
         if not self.struck:
             return (self.strike.title, self.who, "0", "", "", "", "", "not measured", "")
         target = f"{self.strike.median:g}/{self.strike.late:g}"
-        figures = (self._show(self.seconds(share)) for share in (0.5, 0.95, 1.0))
+        figures = (self._show(self.seconds(share)) for share in (50, 95, 100))
         return (self.strike.title, self.who, str(len(self.struck)), *figures, target, self.verdict, self.downloads)
 
     def _show(self, seconds: float) -> str:
