@@ -25,9 +25,11 @@ from routerd.host.routing import apply_addresses, apply_routes, apply_rules, int
 from routerd.model import (
     DIRECT_SLOT,
     UPSTREAM_SLOT,
+    Direct,
     Drifted,
     Event,
     Exited,
+    Launch,
     Link,
     Misapplied,
     Plan,
@@ -92,6 +94,7 @@ class World:
             await self._part("guard", self._load_guard, plan)
         if before is None or before.policy != plan.policy:
             await self._part("ruleset", self._load_policy, plan)
+        await self._part("conntrack", partial(self._cut, before), plan)
         if before is None or _kernel_part(before) != _kernel_part(plan):
             await self._part("lan", self._addresses, plan)
             await self._part("routing", self._routing, plan)
@@ -99,7 +102,6 @@ class World:
             self._plan = plan
             await self._children.apply(_children(plan, bool(self._links.kernel)))
             await self._part("links", self._make_links, plan)
-            await self._part("conntrack", partial(self._cut, before), plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._prober.apply(plan.probes)
         self._plan = plan
@@ -185,12 +187,14 @@ class World:
             await self._routing(plan)
 
     async def _cut(self, before: Plan | None, plan: Plan) -> None:
-        """Flows of exits that are gone or made anew are cut at once, so that apps reconnect now."""
-        old = {launch.slot: launch for launch in before.launches} if before else {}
-        new = {launch.slot: launch for launch in plan.launches}
-        gone = [slot for slot, launch in old.items() if new.get(slot) != launch]
-        if gone:
-            conntrack.cut([*gone, DIRECT_SLOT])
+        """Flows of exits that are gone or made anew are cut at once, so that apps reconnect now.
+
+        Direct ones too: while they go on sending, their old mark would have them refused for ever (fault 43).
+        """
+        old = _exits(before) if before else {DIRECT_SLOT: Direct()}  # a daemon before us may have left some
+        new = _exits(plan)
+        if gone := [slot for slot, way in old.items() if new.get(slot) != way]:
+            conntrack.cut(gone)
 
     def _look_up(self, plan: Plan) -> None:
         for name in plan.lookups:
@@ -268,6 +272,12 @@ def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
     launches = [launch for launch in plan.launches if not (kernel_wireguard and isinstance(launch.exit, Link))]
     services = [Child(f"service:{s.name}", s.argv, s.stdin) for s in plan.services]
     return [Child(launch.name, launch.argv, launch.stdin) for launch in launches] + services
+
+
+def _exits(plan: Plan) -> dict[int, Launch | Direct]:
+    """Where flows may live, by slot."""
+    direct = {DIRECT_SLOT: Direct()} if plan.direct else {}
+    return {**{launch.slot: launch for launch in plan.launches}, **direct}
 
 
 def _kernel_part(plan: Plan) -> tuple[object, ...]:
