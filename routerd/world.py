@@ -43,7 +43,8 @@ from routerd.render.guard import GUARD
 from routerd.render.policy import POLICY
 
 SETTLE = 0.05  # seconds between a kernel event and our look at it: they come in swarms
-SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody (sysctls)
+SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody: sysctls, and what it refused before
+CALM = 60.0  # seconds that an alarm about another program is shown
 RESTART = 0.5  # seconds before a service is started again
 
 
@@ -181,7 +182,11 @@ class World:
         sysctl.apply(plan.sysctls)
 
     async def _make_links(self, plan: Plan) -> None:
-        if await self._links.apply(self._netlink, plan.launches):
+        made = self._links.made()
+        if missing := await self._links.apply(self._netlink, plan.launches):
+            for launch in plan.launches:
+                if isinstance(launch.exit, Link) and launch.exit.ifname in made.intersection(missing):
+                    self._put(Exited(launch.name, "its interface is gone"))  # renamed: wireguard-go would live on
             return  # wireguard-go is not ready yet; its interface's coming calls us again
         if any(isinstance(launch.exit, Link) for launch in plan.launches):
             await self._routing(plan)
@@ -247,13 +252,21 @@ class World:
 
     async def _look_at_ruleset(self) -> None:
         if (self.nft.listing(POLICY), self.nft.listing(GUARD)) != self._read_back:
+            self._put(Misapplied("tampered", "within the last minute"))
+            self._later("calm", CALM, self._calm)
             self._put(Drifted("ruleset"))
+
+    async def _calm(self) -> None:
+        self._put(Misapplied("tampered", ""))
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
             if self._plan and sysctl.differing(self._plan.sysctls):
                 self._put(Drifted("sysctls"))
+            for what, parts in (("ruleset", ("ruleset", "guard")), ("routes", ("lan", "routing", "links"))):
+                if any(self._faults.get(part) for part in parts):  # the kernel may have been short of memory
+                    self._put(Drifted(what))
 
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""

@@ -5,6 +5,7 @@ scenario, and a verdict without a leak.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from .antitest import KINDS, anti_test
 from .box import Box
@@ -12,6 +13,7 @@ from .household import Load
 from .lab import Lab
 from .net import wait_until
 
+ROOT = Path(__file__).parents[2]
 LEAST = 1000  # UDP packets a second during a fault
 SETS = {"proxy": ["ss2022", "trojan"], "link": ["wireguard", "ss2022"]}
 SERVERS = ["ss2022", "trojan", "wireguard"]
@@ -52,9 +54,12 @@ def home(lab: Lab, transports: Sequence[str], warm: int = 2, on_failure: str = "
 
 
 @contextmanager
-def scene(lab: Lab, box: Box, pps: int = LEAST) -> Iterator[Scene]:
-    """The household sends all the while; at the end there must be no leak, and the household must have been served."""
-    capture = lab.capture([lab.server(name) for name in box.transports], [lab.token])
+def scene(lab: Lab, box: Box, pps: int = LEAST, also: Sequence[str] = ()) -> Iterator[Scene]:
+    """The household sends all the while; at the end there must be no leak, and the household must have been served.
+
+    `also`: servers that the box gets to know later.
+    """
+    capture = lab.capture([lab.server(name) for name in (*box.transports, *also)])
     try:
         with Load(lab, udp_pps=pps) as load:
             found = Scene(lab, box, load)
