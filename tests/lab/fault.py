@@ -9,9 +9,11 @@ from pathlib import Path
 
 from .antitest import KINDS, anti_test
 from .box import Box
+from .capture import Allowed
 from .household import Load
 from .lab import Lab
 from .net import wait_until
+from .servers import Server
 
 ROOT = Path(__file__).parents[2]
 LEAST = 1000  # UDP packets a second during a fault
@@ -54,12 +56,12 @@ def home(lab: Lab, transports: Sequence[str], warm: int = 2, on_failure: str = "
 
 
 @contextmanager
-def scene(lab: Lab, box: Box, pps: int = LEAST, also: Sequence[str] = ()) -> Iterator[Scene]:
+def scene(lab: Lab, box: Box, pps: int = LEAST, also: Sequence[Server | Allowed] = ()) -> Iterator[Scene]:
     """The household sends all the while; at the end there must be no leak, and the household must have been served.
 
     `also`: servers that the box gets to know later.
     """
-    capture = lab.capture([lab.server(name) for name in (*box.transports, *also)])
+    capture = lab.capture([*(lab.server(name) for name in box.transports), *also])
     try:
         with Load(lab, udp_pps=pps) as load:
             found = Scene(lab, box, load)

@@ -100,7 +100,7 @@ print(f"{(time.monotonic() - began) / int(sys.argv[1]) * 1000:.1f} ms each")
 def test_fault_44_a_ruleset_that_the_kernel_refuses_changes_nothing(lab: Lab, proxy: Box) -> None:
     """The daemon's own batch: another program made `into_3` a base chain, and no rule may go to one (EOPNOTSUPP)."""
     table = lambda: lab.router.run(["nft", "list", "table", "inet", "clearway"]).stdout  # noqa: E731
-    with scene(lab, proxy, also=["wireguard"]):
+    with scene(lab, proxy, also=[lab.server("wireguard")]):
         lab.router.run(["nft", "add chain inet clearway into_3 { type filter hook input priority 500; }"])
         time.sleep(1)
         before = table()

@@ -21,12 +21,12 @@ from .verdict import clear_times
 __all__ = ["SERVERS"]
 IN_CLEAR = 0.02  # seconds after the kernel left direct mode; the catalogue would allow 0.1
 CUT = 0.1  # seconds until an app has learnt it
-CHANGES = 1000
-ROUNDS, PAIRS, STAY = 5, 49, 0.03
+ROUNDS, PAIRS = 5, {"ss2022": 49, "wireguard": 19}  # a round is 4 * PAIRS + 5 changes: a thousand, and four hundred
+STAY = 0.03  # seconds in a mode
 Line = tuple[float, str, str]
 
 
-@pytest.mark.parametrize("good", ["ss2022", "wireguard"])
+@pytest.mark.parametrize("good", PAIRS)
 def test_fault_43_a_thousand_changes_of_mode_cut_old_flows_and_none_goes_on_in_clear(lab: Lab, good: str) -> None:
     """Tunnel, direct, block, by the owner's wish, by the file, by a transport that dies, is disabled and comes back.
 
@@ -45,7 +45,7 @@ def test_fault_43_a_thousand_changes_of_mode_cut_old_flows_and_none_goes_on_in_c
         clear = clear_times(kept.read_bytes(), capture.router_mac, capture.allowed, capture.tokens)
     kept.unlink()
     heavy_enough(load)
-    assert len(stays) > CHANGES
+    assert len(stays) > ROUNDS * (4 * PAIRS[good] + 5)
     _in_clear_when_direct_alone(stays, clear)
     lines = [tuple(json.loads(line)) for line in file.read_text().splitlines()]
     _old_connections_are_cut(stays, lines)
@@ -56,7 +56,7 @@ def _drive(box: Box, good: str, kill: Callable[[], None]) -> list[Stay]:
     modes = Modes(box, good)
     modes.reach("tunnel")
     for _ in range(ROUNDS):
-        modes.round(PAIRS, STAY, kill)
+        modes.round(PAIRS[good], STAY, kill)
     return modes.stays
 
 
@@ -90,7 +90,7 @@ def _old_connections_are_cut(stays: list[Stay], lines: list[Line]) -> None:
             at = bisect_right(stays, opened, key=lambda stay: stay.began) - 1
             if kind == "opened" and stays[at].mode == "direct" and at + 1 < len(stays) and opened > stays[at].seen:
                 delays.append(cut - stays[at + 1].seen)
-    _are_quick("a connection of direct mode is cut", delays, 50)
+    _are_quick("a connection of direct mode is cut", delays, 10)
 
 
 def _old_ports_find_the_new_way(stays: list[Stay], lines: list[Line]) -> None:
@@ -106,7 +106,7 @@ def _old_ports_find_the_new_way(stays: list[Stay], lines: list[Line]) -> None:
                 silent += not here
         print(f"{silent} of {silent + len(delays)} stays in {mode} mode without an answer")
         assert silent < 0.1 * len(delays)
-        _are_quick(f"the first answer of {mode} mode", delays, 200)
+        _are_quick(f"the first answer of {mode} mode", delays, 80)
 
 
 def _are_quick(what: str, delays: list[float], least: int) -> None:

@@ -67,6 +67,8 @@ unpacked() {
     echo "$folder"
 }
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 status=0 ran=0 less=()
 for kernel in ${KERNELS:-linux-image-6.12-amd64 linux-image-amd64}; do
     if ! folder=$(unpacked "$kernel"); then
@@ -76,16 +78,19 @@ for kernel in ${KERNELS:-linux-image-6.12-amd64 linux-image-amd64}; do
     [ "$ran" = 0 ] || less=(-k "not lossy_line") # the same on every kernel, and slow
     ran=$((ran + 1))
     release=$(ls "$folder/lib/modules")
-    start=$SECONDS rc=0
+    start=$SECONDS
     echo "-- vm $release"
     printf -v inside '%q ' timeout -s INT -k 20 "$limit" "$here/.venv/bin/python" -m pytest -q -rP -p no:cacheprovider \
         --tb=short "$here/tests/vm" "${less[@]}" "$@"
+    # The guest's console is read, and its exit status off it: virtme-ng's own ports want udev on this machine.
     # The pipe: virtme-ng opens its output as a file, and would truncate one.
-    timeout -k 5 $((limit + 60)) vng --run "$folder/boot/vmlinuz-$release" --root / --disable-kvm --force-9p \
+    timeout -k 5 $((limit + 60)) vng --verbose --run "$folder/boot/vmlinuz-$release" --root / --disable-kvm --force-9p \
         --overlay-rwdir="$here" --cpus 2 --memory 3G \
-        --append "rootflags=version=9p2000.L,trans=virtio,access=any,msize=512000,cache=loose" \
-        --exec "modprobe -a wireguard tun nf_conntrack nfnetlink_queue && cd $(printf %q "$here") && PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $inside" \
-        </dev/null 2>&1 | cat || rc=${PIPESTATUS[0]}
+        --append "rootflags=version=9p2000.L,trans=virtio,access=any,msize=512000,cache=loose loglevel=3" \
+        --exec "modprobe -a wireguard tun nf_conntrack nfnetlink_queue && cd $(printf %q "$here") && PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $inside; echo vm-test: exit \$?" \
+        </dev/null 2>&1 | tee "$log" | grep --line-buffered -av '^\[ *[0-9.]*\] ' || true
+    rc=$(sed -n 's/^.*vm-test: exit \([0-9]*\).*$/\1/p' "$log" | tail -1)
+    rc=${rc:-255}
     echo "-- vm $release: exit $rc after $((SECONDS - start)) s"
     [ "$rc" = 0 ] || [ "$status" != 0 ] || status=$rc
 done
