@@ -81,7 +81,7 @@ def test_fault_42_ten_thousand_applies_under_load(lab: Lab, proxy: Box) -> None:
     proxy.daemon.send_signal(signal.SIGSTOP)  # else it would mend what we load, which is right, and count as ours
     try:
         with scene(lab, proxy, pps=2000):
-            done = lab.router.run([sys.executable, "-c", APPLY, "10000"], input=json.dumps(texts), cwd=ROOT, timeout=280)
+            done = lab.router.run([sys.executable, "-c", APPLY, "10000"], input=json.dumps(texts), cwd=ROOT, timeout=400)
     finally:
         proxy.daemon.send_signal(signal.SIGCONT)
     print(done.stdout)
