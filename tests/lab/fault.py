@@ -56,12 +56,12 @@ def home(lab: Lab, transports: Sequence[str], warm: int = 2, on_failure: str = "
 
 
 @contextmanager
-def scene(lab: Lab, box: Box, pps: int = LEAST, also: Sequence[Server | Allowed] = ()) -> Iterator[Scene]:
+def scene(lab: Lab, box: Box, pps: int = LEAST, also: Sequence[Server | Allowed] = (), bulk: bool = False) -> Iterator[Scene]:
     """The household sends all the while; at the end there must be no leak, and the household must have been served.
 
-    `also`: servers that the box gets to know later.
+    `also`: servers that the box gets to know later. `bulk`: there will be very many frames.
     """
-    capture = lab.capture([*(lab.server(name) for name in box.transports), *also])
+    capture = lab.capture([*(lab.server(name) for name in box.transports), *also], bulk=bulk)
     try:
         with Load(lab, udp_pps=pps) as load:
             found = Scene(lab, box, load)

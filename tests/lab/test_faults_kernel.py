@@ -80,7 +80,7 @@ def test_fault_42_ten_thousand_applies_under_load(lab: Lab, proxy: Box) -> None:
     assert proxy.daemon
     proxy.daemon.send_signal(signal.SIGSTOP)  # else it would mend what we load, which is right, and count as ours
     try:
-        with scene(lab, proxy, pps=2000):
+        with scene(lab, proxy, pps=2000, bulk=True):
             done = lab.router.run([sys.executable, "-c", APPLY, "10000"], input=json.dumps(texts), cwd=ROOT, timeout=400)
     finally:
         proxy.daemon.send_signal(signal.SIGCONT)

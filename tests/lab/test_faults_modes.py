@@ -34,7 +34,7 @@ def test_fault_43_a_thousand_changes_of_mode_cut_old_flows_and_none_goes_on_in_c
     """
     with home(lab, [good], warm=1, on_failure="direct", extra=DEAD_TRANSPORT) as box:
         box.wait(lambda s: s["transports"][0]["state"] == "down", 20, "the dead one is known to be dead")
-        capture = lab.capture([lab.server(good), *(Allowed(DEAD, proto, 8388) for proto in ("tcp", "udp"))])
+        capture = lab.capture([lab.server(good), *(Allowed(DEAD, proto, 8388) for proto in ("tcp", "udp"))], bulk=True)
         kept = lab.directory / "modes.pcap"
         try:
             with Load(lab) as load, lifelong(lab) as file:
