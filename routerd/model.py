@@ -349,6 +349,7 @@ class Plan:
     probes: tuple[Probe, ...]
     lookups: tuple[str, ...]
     resolvers: int
+    direct: bool = False  # whether new flows go out in clear
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         probes=tuple(_probe(settings, state, launch) for launch in able),
         lookups=_unresolved(settings, state),
         resolvers=len(settings.resolvers),
+        direct=isinstance(choice, Direct),
     )
 
 

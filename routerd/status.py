@@ -27,6 +27,7 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
         "Nothing to do",
     ),
     "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
+    "tampered": ("warning", "Another program changed the firewall; it was put back", "See docs/problems.md"),
     "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
     "links": ("error", "A tunnel's interface could not be made", "The kernel needs WireGuard or /dev/net/tun"),
     "lan": ("error", "The LAN port is missing", "Plug it in, or correct lan.interface"),

@@ -27,6 +27,7 @@ from routerd.model import (
     DIRECT_SLOT,
     LAST_SLOT,
     UPSTREAM_SLOT,
+    Direct,
     Drifted,
     Event,
     Exited,
@@ -46,7 +47,8 @@ from routerd.render.guard import GUARD
 from routerd.render.policy import POLICY
 
 SETTLE = 0.05  # seconds between a kernel event and our look at it: they come in swarms
-SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody (sysctls)
+SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody: sysctls, and what it refused before
+CALM = 60.0  # seconds that an alarm about another program is shown
 RESTART = 0.5  # seconds before a service is started again
 
 
@@ -101,6 +103,7 @@ class World:
             await self._part("guard", self._load_guard, plan)
         if before is None or before.policy != plan.policy:
             await self._part("ruleset", self._load_policy, plan)
+        await self._part("conntrack", partial(self._cut, before), plan)
         if before is None or _kernel_part(before) != _kernel_part(plan):
             await self._part("lan", self._addresses, plan)
             await self._part("routing", self._routing, plan)
@@ -108,7 +111,6 @@ class World:
             self._plan = plan
             await self._children.apply(_children(plan, bool(self._links.kernel)))
             await self._part("links", self._make_links, plan)
-            await self._part("conntrack", partial(self._cut, before), plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._vigil.launches = plan.launches
         self._prober.apply(plan.probes)
@@ -189,18 +191,24 @@ class World:
         sysctl.apply(plan.sysctls)
 
     async def _make_links(self, plan: Plan) -> None:
-        if await self._links.apply(self._netlink, plan.launches):
+        made = self._links.made()
+        if missing := await self._links.apply(self._netlink, plan.launches):
+            for launch in plan.launches:
+                if isinstance(launch.exit, Link) and launch.exit.ifname in made.intersection(missing):
+                    self._put(Exited(launch.name, "its interface is gone"))  # renamed: wireguard-go would live on
             return  # wireguard-go is not ready yet; its interface's coming calls us again
         if any(isinstance(launch.exit, Link) for launch in plan.launches):
             await self._routing(plan)
 
     async def _cut(self, before: Plan | None, plan: Plan) -> None:
-        """Flows of exits that are gone or made anew are cut at once, so that apps reconnect now."""
-        old = {launch.slot: _child(launch) for launch in before.launches} if before else {}
-        new = {launch.slot: _child(launch) for launch in plan.launches}
-        gone = [slot for slot, child in old.items() if new.get(slot) != child]
-        if gone:
-            conntrack.cut([*gone, DIRECT_SLOT])
+        """Flows of exits that are gone or made anew are cut at once, so that apps reconnect now.
+
+        Direct ones too: while they go on sending, their old mark would have them refused for ever (fault 43).
+        """
+        old = _exits(before) if before else {DIRECT_SLOT: Direct()}  # a daemon before us may have left some
+        new = _exits(plan)
+        if gone := [slot for slot, way in old.items() if new.get(slot) != way]:
+            conntrack.cut(gone)
 
     def _look_up(self, plan: Plan) -> None:
         for name in plan.lookups:
@@ -273,13 +281,21 @@ class World:
 
     async def _look_at_ruleset(self) -> None:
         if (self.nft.listing(POLICY), self.nft.listing(GUARD)) != self._read_back:
+            self._put(Misapplied("tampered", "within the last minute"))
+            self._later("calm", CALM, self._calm)
             self._put(Drifted("ruleset"))
+
+    async def _calm(self) -> None:
+        self._put(Misapplied("tampered", ""))
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
             if self._plan and sysctl.differing(self._plan.sysctls):
                 self._put(Drifted("sysctls"))
+            for what, parts in (("ruleset", ("ruleset", "guard")), ("routes", ("lan", "routing", "links"))):
+                if any(self._faults.get(part) for part in parts):  # the kernel may have been short of memory
+                    self._put(Drifted(what))
 
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""
@@ -305,6 +321,12 @@ def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
 
 def _child(launch: Launch) -> Child:
     return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot)
+
+
+def _exits(plan: Plan) -> dict[int, Child | Direct]:
+    """Where flows may live, by slot: as long as it is the same child."""
+    direct = {DIRECT_SLOT: Direct()} if plan.direct else {}
+    return {**{launch.slot: _child(launch) for launch in plan.launches}, **direct}
 
 
 def _kernel_part(plan: Plan) -> tuple[object, ...]:

@@ -27,6 +27,10 @@ class Links:
             self.kernel = await _try(netlink)
         return self.kernel
 
+    def made(self) -> set[str]:
+        """The interfaces that were there when we last looked."""
+        return set(self._configured)
+
     async def apply(self, netlink: AsyncIPRoute, launches: Iterable[Launch]) -> list[str]:
         """Creates, configures and addresses. Returns the names of links that are not there (yet)."""
         wanted = {launch.exit.ifname: launch.exit for launch in launches if isinstance(launch.exit, Link)}

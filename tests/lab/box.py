@@ -52,7 +52,7 @@ class Box:
 
     @property
     def config(self) -> Path:
-        return self.folder / "clearway.toml"
+        return self.folder / "etc" / "clearway.toml"
 
     @property
     def socket(self) -> Path:
@@ -64,6 +64,7 @@ class Box:
             link = self.lab.server(name).link
             key = "uri" if "://" in link.splitlines()[0] else "config"
             text += f'[[transport]]\nname = "{name}"\n{key} = """{link}"""\n'
+        self.config.parent.mkdir(exist_ok=True)
         self.config.write_text(text)
 
     def start(self) -> None:

@@ -43,12 +43,16 @@ class Capture:
     tokens: tuple[str, ...]
 
     @classmethod
-    def start(cls, isp: Host, router: Host, allowed: Iterable[Allowed], tokens: Sequence[str]) -> "Capture":
-        """Listening when this returns."""
+    def start(cls, isp: Host, router: Host, allowed: Iterable[Allowed], tokens: Sequence[str],
+              bulk: bool = False) -> "Capture":
+        """Listening when this returns. `bulk`: for tens of thousands of small frames in a second; ends a second later.
+
+        Where frames are handed over at once, each takes 64 KiB of the buffer, so that it holds 2,000; else they are packed.
+        """
         file = SHARED_MEMORY / f"{isp.directory.parent.name}-{secrets.token_hex(4)}.pcap"
         # One write per frame (-U), so that the marker in `stop` proves that everything before it is in the file.
-        argv = ["tcpdump", "-i", "cust0", "-n", "-s", "0", "-B", str(BUFFER_KIB), "-U", "--immediate-mode",
-                "-Z", "root", "-w", str(file)]
+        argv = ["tcpdump", "-i", "cust0", "-n", "-s", "0", "-B", str(BUFFER_KIB), "-U",
+                *([] if bulk else ["--immediate-mode"]), "-Z", "root", "-w", str(file)]
         log = isp.directory / f"{file.stem}.log"
         program = isp.popen(argv, log=file.stem)
         wait_until(lambda: "listening on" in log.read_text(), 5, f"tcpdump listens; see {log}")

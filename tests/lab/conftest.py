@@ -1,15 +1,17 @@
-"""One lab for each test file, and a plain router for tests that want one."""
+"""One lab for each test file (with the servers that its SERVERS names), the product on its router, or a plain router."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab import Lab, plain_router
+from tests.lab.box import Box
+from tests.lab.fault import SETS, home
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with Lab.up() as made:
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with Lab.up(getattr(request.module, "SERVERS", ())) as made:
         yield made
 
 
@@ -19,3 +21,16 @@ def plain(lab: Lab) -> Iterator[Lab]:
     with plain_router(lab):
         yield lab
     lab.censor.clear()
+
+
+@pytest.fixture
+def proxy(lab: Lab) -> Iterator[Box]:
+    with home(lab, SETS["proxy"]) as box:
+        yield box
+
+
+@pytest.fixture(params=SETS)
+def box(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Box]:
+    """Once with a proxy active (forwarding off), once with a link (forwarding on)."""
+    with home(lab, SETS[request.param]) as box:
+        yield box

@@ -92,10 +92,11 @@ class Lab:
             self.made.update(zip(new, pool.map(lambda name: make_server(self.net, self.ca, name), new), strict=True))
             list(pool.map(lambda name: self.made[name].start(), new))
 
-    def capture(self, allowed: Iterable[Server | Allowed] = (), tokens: Iterable[str] = ()) -> Capture:
+    def capture(self, allowed: Iterable[Server | Allowed] = (), tokens: Iterable[str] = (),
+                bulk: bool = False) -> Capture:
         """Start a capture on the ISP's wire; see capture.Capture."""
         flat = [one for item in allowed for one in (upstreams(item) if isinstance(item, Server) else (item,))]
-        return Capture.start(self.isp, self.router, flat, (self.token, *tokens))
+        return Capture.start(self.isp, self.router, flat, (self.token, *tokens), bulk)
 
     def iperf_server(self, port: int = 5201) -> str:
         """Start an iperf3 server on blocked.example's machine (it ends with the lab); its IPv4 address."""
