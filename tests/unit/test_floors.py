@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
-    {"watchdog", "plan", "status", "render", "settings", "transports", "links"},
+    {"watchdog", "plan", "status", "render", "settings", "transports", "links", "diagnosis", "problems"},
     {"host", "probe"},
-    {"daemon", "world", "file"},
+    {"daemon", "world", "file", "diagnose"},
     {"api", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]
@@ -24,7 +24,9 @@ MAY_USE = {
     "render": {"render", "settings"},
     "watchdog": {"settings"},
     "plan": {"render", "settings", "transports"},
-    "status": {"settings"},
+    "status": {"settings", "problems"},
+    "diagnosis": {"problems"},
+    "problems": set(),
 }
 FILES = sorted(f for f in (ROOT / "routerd").rglob("*.py") if f.stat().st_size)
 TESTED_ALONE = {"xray.py"}  # a program of its own
