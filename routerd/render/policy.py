@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routerd.model import DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
+from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
 from routerd.render import exits
 from routerd.render.guard import Ports
 from routerd.render.words import (
@@ -48,6 +48,7 @@ class Policy:
     launches: tuple[Launch, ...]
     may_go_direct: bool
     upstreams: tuple[Upstream, ...]
+    diagnosing: bool = False
     devices: tuple[tuple[str, exits.Choice], ...] = ()
     direct_networks: tuple[str, ...] = ()
 
@@ -83,7 +84,7 @@ def policy(p: Policy) -> str:
         *(chain(f"fit_{slot}", _fit(p.ports, link)) for slot, link in links),
         chain("in_clear", [*_in_clear(p), last()]),
         chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
-        chain("for_box_from_wan", [*_for_box_from_wan(), last()]),
+        chain("for_box_from_wan", [*_for_box_from_wan(p), last()]),
         chain("for_box_from_lo", [rule("accept", "the box to itself")]),
         *(chain(f"for_box_from_{slot}", [*_for_box_from_link(), last()]) for slot, _ in links),
         chain("box_to_lan", [rule("accept", "to the household")]),
@@ -165,6 +166,7 @@ def _from_wan(p: Policy) -> list[str]:
     ]
     return [
         rule(f"{ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
+        *_answers_to_diagnosis(p),
         *(direct if p.may_go_direct else []),
         rule("udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
@@ -233,9 +235,10 @@ def _for_box_from_lan(p: Policy) -> list[str]:
     ]
 
 
-def _for_box_from_wan() -> list[str]:
+def _for_box_from_wan(p: Policy) -> list[str]:
     return [
         rule(f"{ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
+        *_answers_to_diagnosis(p),
         rule("udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
     ]
@@ -252,6 +255,7 @@ def _box_to_link(slot: int) -> list[str]:
 def _box_to_wan(p: Policy) -> list[str]:
     return [
         *(_upstream(upstream) for upstream in sorted(set(p.upstreams), key=str)),
+        *_diagnosis(p),
         rule("udp sport 68 udp dport 67 accept", "DHCP"),
         rule(f"icmpv6 type {NEIGHBOURS} accept", "neighbours"),
     ]
@@ -264,6 +268,16 @@ def _upstream(to: Upstream) -> str:
     )
     select = f"{ip} daddr {to.address} {to.proto} dport {ports} {is_(UPSTREAM_SLOT)}"
     return rule(f"{select} {set_ct(UPSTREAM_SLOT)} accept", "a transport's own packets")
+
+
+def _diagnosis(p: Policy) -> list[str]:
+    select = f"meta l4proto {{ tcp, udp }} {is_(DIAGNOSE_SLOT)}"
+    asked = rule(f"{select} {set_own_ct(DIAGNOSE_SLOT)} accept", "the owner asked what the network does")
+    return [asked] if p.diagnosing else []
+
+
+def _answers_to_diagnosis(p: Policy) -> list[str]:
+    return [rule(f"{ct_is(DIAGNOSE_SLOT)} accept", "answers to a diagnosis")] if p.diagnosing else []
 
 
 def _answer_dns(ports: Ports) -> list[str]:
