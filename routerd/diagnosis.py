@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_address, ip_network
 from types import MappingProxyType
-from typing import Literal, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 from routerd.problems import VERDICTS
 
@@ -59,6 +60,14 @@ class Evidence:
     body_opens: Control = "untried"
     http_opens: Control = "untried"
     udp_opens: Control = "untried"
+
+    @classmethod
+    def of(cls, words: Mapping[str, str]) -> Evidence:
+        """From field -> word. ValueError for a word that the field does not have."""
+        for name, word in words.items():
+            if word not in WORDS.get(name, ()):
+                raise ValueError(f"{name} is never {word!r}")
+        return cls(**cast(dict[str, Any], words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +130,10 @@ TABLE: tuple[Row, ...] = (
     row("dns_tampered", dns="silent", domestic="ok", opens="ok"),
     # a server that is reached by UDP: TCP to the same address tells a blocked address from a blocked protocol
     row("ip_blocked", subject="server", udp="silent", tcp="silent", opens="ok"),
-    row("udp_blocked", subject="server", udp="silent", tcp="ok refused", opens="ok"),
+    row("udp_blocked", subject="server", udp="silent", tcp="ok refused untried", opens="ok"),
     row("not_blocked", subject="server", udp="ok"),
     # TCP, then TLS
-    row("port_blocked", tcp="silent refused", http="ok other reset", opens="ok"),
+    row("port_blocked", tcp="silent refused", http="ok other", opens="ok"),
     row("ip_blocked", tcp="silent refused", opens="ok"),
     row("tcp_reset_on_sni", tls="reset", cover="ok"),
     row("silent_drop_after_clienthello", tls="silent", cover="ok"),
@@ -189,3 +198,41 @@ def judge(evidence: Evidence, detail: str = "") -> Verdict:
 
 def fits(row: Row, evidence: Evidence) -> bool:
     return all(getattr(evidence, name) in words for name, words in row.when.items())
+
+
+# -- from what was seen to one word -------------------------------------------------------------------------------
+
+NEVER_A_SITE = tuple(map(ip_network, ("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8")))  # fmt: skip
+ALIKE = 0.7  # OONI: the shorter page is at least so much of the longer one
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What plain HTTP gave. `moved`: the host that it sends to, if any; `size` in bytes."""
+
+    status: int
+    moved: str
+    title: str
+    size: int
+
+
+def same(a: Page, b: Page) -> bool:
+    """Whether two pages are the same site's. Sites differ a little with each visit; a block page differs a lot."""
+    if a.status // 100 != b.status // 100 or a.moved != b.moved:
+        return False
+    if a.title and a.title == b.title:
+        return True
+    return min(a.size, b.size) >= ALIKE * max(a.size, b.size)
+
+
+def is_portal(page: Page, host: str, path: str) -> bool:
+    """A well-known page asked for over plain HTTP: sent elsewhere, or a page where there is none."""
+    elsewhere = page.status // 100 == 3 and page.moved not in ("", host)
+    filled = path.endswith("generate_204") and page.status == 200
+    return page.status == 511 or elsewhere or filled
+
+
+def is_bogus(address: str) -> bool:
+    """An address that no public site has."""
+    return any(ip_address(address) in network for network in NEVER_A_SITE)

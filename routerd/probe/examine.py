@@ -1,0 +1,317 @@
+"""Experiment and control side by side: the stages to one site, directly and through the exits, as evidence.
+
+It does not judge; diagnosis.py does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from routerd.diagnosis import Evidence, Line, Names, Page, Stage, Through, is_bogus, is_portal, same
+from routerd.model import mark
+from routerd.plan import is_address
+from routerd.probe.https import ProbeError
+from routerd.probe.lookup import lookup
+from routerd.probe.pages import download, plain
+from routerd.probe.stages import Seen, connect, handshake, quic, resolve
+
+LOOKUP = 4.0  # seconds
+DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """`slot` of an exit, or of the mark that may go directly."""
+
+    name: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What an examination may use beside its target. `exits`: those that are up, the active one first.
+
+    `references`: URLs of well-known sites; `resolvers`: addresses that answer on TCP 443 everywhere; `provider`: the
+    provider's own resolvers. `direct` None leaves everything out that the provider would see.
+    """
+
+    direct: Way | None
+    exits: tuple[Way, ...]
+    references: tuple[str, ...]
+    resolvers: tuple[str, ...]
+    provider: tuple[str, ...]
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    host: str
+    port: int = 443
+    path: str = "/"
+
+
+@dataclass(slots=True)
+class Notes:
+    """Evidence as it grows."""
+
+    words: dict[str, str] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    through: list[Through] = field(default_factory=list)
+    detail: str = ""
+
+    def add(self, field_: str, stage: str, way: str, seen: Seen) -> Seen:
+        self.words[field_] = seen.word
+        self.show(stage, way, seen)
+        return seen
+
+    def show(self, stage: str, way: str, seen: Seen) -> None:
+        self.stages.append(Stage(stage, way, seen.ok, seen.detail, seen.ms))
+
+    def evidence(self) -> Evidence:
+        return Evidence.of(self.words)
+
+
+# -- a site ---------------------------------------------------------------------------------------------------------
+
+
+async def examine(site: Site, around: Around) -> Notes:
+    notes = Notes({"line": around.line})
+    if around.line != "up":
+        return notes
+    names = Naming(site.host, around)
+    await names.ask(notes)
+    pages: dict[str, Page | None] = {}
+    tasks: list[Awaitable[None]] = [_control(site, around, names, notes, pages)]
+    if around.direct is not None:
+        tasks += [
+            _experiment(site, around, around.direct, names, notes, pages),
+            look_at_line(around, around.direct, names, notes),
+        ]
+    await asyncio.gather(*tasks)
+    _compare(notes, pages)
+    return notes
+
+
+@dataclass(slots=True)
+class Naming:
+    """Addresses of the site and of the references: what the provider says, and what DoH through an exit says."""
+
+    host: str
+    around: Around
+    said: tuple[str, ...] = ()  # by the provider
+    true: tuple[str, ...] = ()
+    references: dict[str, str] = field(default_factory=dict)  # host -> address
+
+    @property
+    def address(self) -> str:
+        return next(iter(self.true or self.said), "")
+
+    async def ask(self, notes: Notes) -> None:
+        if is_address(self.host):
+            self.true = (self.host,)
+        named = [self.host] if self.host and not is_address(self.host) else []
+        hosts = [*named, *self.reference_hosts()]
+        await asyncio.gather(self._through(hosts, notes), self._provider(hosts, notes))
+
+    def reference_hosts(self) -> list[str]:
+        hosts = [urlsplit(url).hostname or "" for url in self.around.references]
+        return [host for host in dict.fromkeys(hosts) if host and host != self.host][:3]
+
+    async def _through(self, hosts: list[str], notes: Notes) -> None:
+        async def one(host: str) -> None:
+            seen = await self._doh(host)
+            if host == self.host:
+                self.true = seen.addresses
+                notes.show("dns", self.around.exits[0].name, seen)
+            elif seen.addresses:
+                self.references[host] = seen.addresses[0]
+
+        if self.around.exits:
+            await asyncio.gather(*map(one, hosts))
+
+    async def _doh(self, host: str) -> Seen:
+        """Of two exits the one that has an answer."""
+        seen = await asyncio.gather(*(self._doh_through(host, way) for way in self.around.exits[:2]))
+        return next((one for one in seen if one.ok), seen[0])
+
+    async def _doh_through(self, host: str, way: Way) -> Seen:
+        try:
+            found = await lookup(host, len(self.around.resolvers), way.slot, LOOKUP)
+        except ProbeError as e:
+            return Seen("silent", str(e))
+        return Seen("ok", ", ".join(map(str, found)), addresses=tuple(map(str, found)))
+
+    async def _provider(self, hosts: list[str], notes: Notes) -> None:
+        direct = self.around.direct
+        if direct is None or not hosts:
+            return
+        if not self.around.provider:
+            notes.show("dns", DIRECT, Seen("untried", "the provider's resolver is not known here"))
+            return
+        sent = mark(direct.slot)
+        answers = await asyncio.gather(*(resolve(host, self.around.provider[0], sent) for host in hosts))
+        notes.words["domestic"] = "ok" if any(seen.ok for seen in answers) else "silent"
+        for host, seen in zip(hosts, answers, strict=True):
+            if host == self.host:
+                self.said = seen.addresses
+                notes.words["dns"] = "untried" if seen.ok else "silent"
+                notes.show("dns", DIRECT, seen)
+            elif seen.addresses:
+                self.references.setdefault(host, seen.addresses[0])
+
+
+async def _experiment(
+    site: Site, around: Around, way: Way, names: Naming, notes: Notes, pages: dict[str, Page | None]
+) -> None:
+    address, sent = names.address, mark(way.slot)
+    if not address:
+        return
+    await asyncio.gather(
+        _names(site, names, sent, notes),
+        _tls(site, address, sent, next(iter(names.reference_hosts()), ""), notes),
+        _plain(site, address, way.name, sent, "http", notes, pages),
+        _udp(site, address, way.name, sent, "udp", notes),
+    )
+
+
+async def _tls(site: Site, address: str, sent: int, cover: str, notes: Notes) -> None:
+    if not notes.add("tcp", "tcp", DIRECT, await connect(address, site.port, sent)).ok:
+        return
+    # The innocuous name first: some censors punish the whole address for minutes after a name they do not like.
+    if cover:
+        notes.add("cover", "tls, other name", DIRECT, await handshake(address, site.port, sent, cover, verify=False))
+    seen = await handshake(address, site.port, sent, site.host, verify=True)
+    if notes.add("tls", "tls", DIRECT, seen).ok:
+        seen = await download(site.host, site.path, address, site.port, sent)
+        notes.add("body", "body", DIRECT, seen)
+        notes.detail = f"Directly: {seen.detail}." if not seen.ok else ""
+
+
+async def _plain(
+    site: Site, address: str, way: str, sent: int, field_: str, notes: Notes, pages: dict[str, Page | None]
+) -> None:
+    seen, pages[field_] = await plain(site.host, "/", address, sent)
+    notes.add(field_, "http", way, seen)
+
+
+async def _udp(site: Site, address: str, way: str, sent: int, field_: str, notes: Notes) -> None:
+    notes.add(field_, "quic", way, await quic(address, site.port, sent))
+
+
+async def _names(site: Site, names: Naming, sent: int, notes: Notes) -> None:
+    """Sites have many addresses: one that nobody else was told is no lie if the site's certificate is there."""
+    if notes.words.get("dns") in (None, "silent"):
+        return
+    notes.words["dns"] = await _truth(site, names, sent)
+
+
+async def _truth(site: Site, names: Naming, sent: int) -> Names:
+    if not names.true:
+        return "lied" if any(map(is_bogus, names.said)) else "untried"
+    if set(names.true) & set(names.said):
+        return "ok"
+    if not names.said or is_bogus(names.said[0]):
+        return "lied"
+    seen = await handshake(names.said[0], site.port, sent, site.host, verify=True)
+    return "ok" if seen.ok else "lied"
+
+
+def _compare(notes: Notes, pages: dict[str, Page | None]) -> None:
+    here, there = pages.get("http"), pages.get("http_opens")
+    if here and there and not same(here, there):
+        notes.words["http"] = "other"
+        notes.detail = notes.detail or f"It gives {_page(here)} directly, {_page(there)} through the transport."
+
+
+def _page(page: Page) -> str:
+    return f"status {page.status}" + (f" to {page.moved}" if page.moved else "") + f", {page.size} bytes"
+
+
+# -- the control ------------------------------------------------------------------------------------------------------
+
+
+async def _control(site: Site, around: Around, names: Naming, notes: Notes, pages: dict[str, Page | None]) -> None:
+    address = names.address
+    opened = await asyncio.gather(*(_opens(site, address, way, notes) for way in around.exits))
+    best = next((way for way, good in zip(around.exits, opened, strict=True) if good), None)
+    if best is None:
+        # An address that only the provider gave may be a lie: that it does not open proves nothing.
+        doubtful = bool(names.said) and not names.true
+        carried = not doubtful and await carries(around, names.references)
+        notes.words["opens"] = "failed" if carried else "untried"
+    else:
+        notes.words["opens"] = "ok"
+    if (through := best or next(iter(around.exits), None)) is None or not address:
+        return
+    await asyncio.gather(
+        _body(site, address, through, notes),
+        _plain(site, address, through.name, mark(through.slot), "http_opens", notes, pages),
+        _udp(site, address, through.name, mark(through.slot), "udp_opens", notes),
+    )
+    for field_ in ("http_opens", "udp_opens"):
+        notes.words[field_] = "ok" if notes.words[field_] == "ok" else "failed"
+
+
+async def _opens(site: Site, address: str, way: Way, notes: Notes) -> bool:
+    if not address:
+        return False
+    seen = await handshake(address, site.port, mark(way.slot), site.host, verify=True)
+    notes.through.append(Through(way.name, seen.ok, seen.ms))
+    notes.show("tls", way.name, seen)
+    return seen.ok
+
+
+async def _body(site: Site, address: str, way: Way, notes: Notes) -> None:
+    if notes.words["opens"] != "ok":
+        return
+    seen = await download(site.host, site.path, address, site.port, mark(way.slot))
+    notes.show("body", way.name, seen)
+    notes.words["body_opens"] = "ok" if seen.ok else "failed"
+
+
+async def carries(around: Around, references: dict[str, str]) -> bool:
+    """Whether any exit carries a reference just now."""
+    tries = [
+        handshake(address, 443, mark(way.slot), host, verify=True)
+        for way in around.exits
+        for host, address in references.items()
+    ]
+    return any(seen.ok for seen in await asyncio.gather(*tries))
+
+
+# -- the line ---------------------------------------------------------------------------------------------------------
+
+
+async def look_at_line(around: Around, way: Way, names: Naming, notes: Notes) -> None:
+    """The references, directly: a censor may block some of them, a broken line takes all."""
+    sent = mark(way.slot)
+    addresses = dict.fromkeys([*names.references.values(), *around.resolvers])
+    reached, dates, _ = await asyncio.gather(
+        _all(connect(address, 443, sent) for address in addresses),
+        _all(handshake(address, 443, sent, host, verify=True) for host, address in names.references.items()),
+        _portal(around, names.references, sent, notes),
+    )
+    if reached:
+        good = [seen for seen in reached if seen.ok]
+        notes.words["abroad"] = "ok" if good else "silent"
+        notes.show("others", DIRECT, (good or reached)[0])
+    if any(seen.ok for seen in dates):
+        notes.words["clock"] = "right"
+    elif sum(seen.word == "dated" for seen in dates) > 1:
+        notes.words["clock"] = "wrong"
+
+
+async def _all(tries: Iterable[Awaitable[Seen]]) -> list[Seen]:
+    return list(await asyncio.gather(*tries))
+
+
+async def _portal(around: Around, references: dict[str, str], sent: int, notes: Notes) -> None:
+    asked = [(urlsplit(url).hostname or "", urlsplit(url).path or "/") for url in around.references]
+    known = [(host, path) for host, path in asked if host in references][:2]
+    answers = await asyncio.gather(*(plain(host, path, references[host], sent) for host, path in known))
+    told = [is_portal(page, host, path) for (host, path), (_, page) in zip(known, answers, strict=True) if page]
+    if told:
+        notes.words["portal"] = "yes" if all(told) else "no"
