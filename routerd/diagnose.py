@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from routerd.daemon import Daemon
 from routerd.diagnosis import Verdict, judge
-from routerd.host.wan import resolvers_of_provider
+from routerd.host.wan import line_of, resolvers_of_provider
 from routerd.model import DIAGNOSE_SLOT, Diagnosing, Up
 from routerd.plan import is_address
 from routerd.probe.examine import DIRECT, Around, Notes, Site, Way, examine
@@ -107,7 +107,7 @@ async def _under_way(daemon: Daemon, direct: bool) -> AsyncIterator[None]:
 
 
 async def _open(daemon: Daemon) -> None:
-    """Returns when the ruleset is in force: listeners are told right behind each apply, of the State that was applied."""
+    """Returns when the ruleset is in force: listeners are told behind each apply, of the State that was applied."""
     in_force = asyncio.Event()
 
     def told() -> None:
@@ -133,7 +133,7 @@ async def _around(daemon: Daemon, settings: Settings, direct: bool, without: str
         references=settings.targets,
         resolvers=tuple(urlsplit(url).hostname or "" for url in settings.resolvers),
         provider=resolvers_of_provider(),
-        line=await daemon.world.line(),
+        line=await line_of(settings.wan),
     )
 
 

@@ -221,8 +221,8 @@ def same(a: Page, b: Page) -> bool:
     """Whether two pages are the same site's. Sites differ a little with each visit; a block page differs a lot."""
     if a.status // 100 != b.status // 100 or a.moved != b.moved:
         return False
-    if a.title and a.title == b.title:
-        return True
+    if a.title and b.title:
+        return a.title == b.title
     return min(a.size, b.size) >= ALIKE * max(a.size, b.size)
 
 

@@ -16,14 +16,12 @@ from pathlib import Path
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from routerd.diagnosis import Line
 from routerd.host import conntrack, sysctl
 from routerd.host.children import Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
 from routerd.host.routing import apply_addresses, apply_routes, apply_rules, interfaces
-from routerd.host.wan import line_of
 from routerd.model import (
     DIRECT_SLOT,
     UPSTREAM_SLOT,
@@ -214,9 +212,6 @@ class World:
             pause = min(60.0, pause * 2)
 
     # -- what the world says --------------------------------------------------------------------------------------
-
-    async def line(self) -> Line:
-        return await line_of(self._netlink, self._wan)
 
     def watch_wan(self, wan: str) -> None:
         self._wan = wan

@@ -16,8 +16,14 @@ LEASED = ("/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resol
 GLOBAL = 0  # RT_SCOPE_UNIVERSE
 
 
-async def line_of(netlink: AsyncIPRoute, wan: str) -> Line:
+async def line_of(wan: str) -> Line:
     """`no_lease`: a carrier, but no address or no default route of either family."""
+    # A socket of its own: the kernel refuses a second dump (EBUSY) while another one runs over the same socket.
+    async with AsyncIPRoute() as netlink:
+        return await _line(netlink, wan)
+
+
+async def _line(netlink: AsyncIPRoute, wan: str) -> Line:
     index = None
     async for link in await netlink.get_links():
         if link.get_attr("IFLA_IFNAME") == wan and link.get_attr("IFLA_OPERSTATE") in ("UP", "UNKNOWN"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
+import socket
+import struct
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin, urlsplit
 
@@ -15,6 +16,7 @@ from routerd.probe.stages import CONNECT, Seen, connected, secured, several, tim
 
 ENOUGH = 1 << 16  # bytes: the censors that freeze do so after 16 KB or so
 REQUESTS = 16  # a short page is asked for again on the same connection
+TICK = 0.1  # seconds
 STILL = 5.0  # seconds without a byte: frozen
 WATCH = 8.0  # seconds that a download is watched
 SLOW = 20_000  # bytes a second; below that a page is of no use, and a line of 5 % loss is still well above
@@ -24,17 +26,29 @@ PLAIN = 4.0  # seconds
 
 @dataclass(slots=True)
 class Meter:
-    """`moving`: seconds in the midst of answers; the server's thinking and our requests are not counted."""
+    """Counts what the kernel received: a TLS record of 16 KB is worth nothing to us until its last byte has come.
 
+    `moving`: seconds in the midst of answers; the server's thinking is not counted.
+    """
+
+    sock: socket.socket
     size: int = 0
     moving: float = 0.0
     pages: int = 0
-    midst: bool = False
+    asked: int | None = None  # the size when the page was asked for that we wait for
 
-    def add(self, size: int, seconds: float) -> None:
-        self.size += size
-        self.moving += seconds if self.midst else 0.0
-        self.midst = True
+    def received(self) -> int:
+        return int(struct.unpack_from("=Q", self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136), 128)[0])
+
+    async def watch(self) -> None:
+        """Ends when nothing has come for STILL seconds."""
+        still = 0.0
+        while still < STILL:
+            await asyncio.sleep(TICK)
+            before, self.size = self.size, self.received()
+            still = still + TICK if self.size == before else 0.0
+            if self.asked is not None and self.size > self.asked:
+                self.moving += TICK
 
     def seen(self) -> Seen:
         kilobytes, rate = self.size / 1000, self.size / max(self.moving, 0.001)
@@ -53,20 +67,24 @@ async def download(host: str, path: str, address: str, port: int, mark: int) -> 
 
 
 async def _download(host: str, path: str, address: str, port: int, mark: int) -> Seen:
-    meter = Meter()
     reader, writer = await secured(address, port, mark, host)
+    meter = Meter(writer.get_extra_info("socket"))
+    fetching = asyncio.create_task(_fetch_enough(reader, writer, _request(host, path), meter))
+    watching = asyncio.create_task(meter.watch())
     try:
-        async with asyncio.timeout(WATCH):
-            await _fetch_enough(reader, writer, _request(host, path), meter)
-    except TimeoutError:
-        pass  # watched long enough
-    except BlockingIOError:
-        return meter.stopped(f"nothing for {STILL:.0f} s")
+        await asyncio.wait((fetching, watching), timeout=WATCH, return_when=asyncio.FIRST_COMPLETED)
+        if fetching.done():
+            await fetching
+        elif watching.done():
+            return meter.stopped(f"nothing for {STILL:.0f} s")
+        return meter.seen()
     except (OSError, h11.ProtocolError):
         return meter.stopped("cut off")
     finally:
+        fetching.cancel()
+        watching.cancel()
+        await asyncio.gather(fetching, watching, return_exceptions=True)
         writer.transport.abort()
-    return meter.seen()
 
 
 async def _fetch_enough(
@@ -74,34 +92,22 @@ async def _fetch_enough(
 ) -> None:
     connection = h11.Connection(h11.CLIENT)
     while meter.size < ENOUGH and meter.pages < REQUESTS:
+        meter.asked = meter.received()
         writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
         await _fetch_one(reader, connection, meter)
+        meter.size, meter.pages, meter.asked = meter.received(), meter.pages + 1, None
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
             return
         connection.start_next_cycle()
 
 
 async def _fetch_one(reader: asyncio.StreamReader, connection: h11.Connection, meter: Meter) -> None:
-    meter.midst = False
-    while meter.size < ENOUGH:
+    while meter.received() < ENOUGH:
         match connection.next_event():
             case h11.NEED_DATA:
-                connection.receive_data(await _more(reader, meter))
+                connection.receive_data(await reader.read(1 << 15))
             case h11.EndOfMessage() | h11.ConnectionClosed() | h11.PAUSED:
-                break
-    meter.pages += 1
-
-
-async def _more(reader: asyncio.StreamReader, meter: Meter) -> bytes:
-    """BlockingIOError when nothing comes any more: a TimeoutError is the end of the watch."""
-    began = time.monotonic()
-    try:
-        async with asyncio.timeout(STILL):
-            data = await reader.read(1 << 15)
-    except TimeoutError as e:
-        raise BlockingIOError from e
-    meter.add(len(data), time.monotonic() - began)
-    return data
+                return
 
 
 def _request(host: str, path: str) -> h11.Request:
@@ -121,7 +127,7 @@ class Found:
 
 async def plain(host: str, path: str, address: str, mark: int) -> tuple[Seen, Page | None]:
     found = Found()
-    seen = await several(lambda: timed(PLAIN + CONNECT, _plain(host, path, address, mark, found)), 2, 2.0)
+    seen = await several(lambda: timed(PLAIN, _plain(host, path, address, mark, found)), 3, 1.0)
     return (replace(seen, word="reset") if seen.word == "refused" else seen), found.page
 
 
