@@ -23,7 +23,6 @@ from routerd.settings import Entry, Settings
 
 ALLOWED = 30.0  # seconds that the ruleset may be open for it
 LONGEST = 28.0  # seconds for all stages
-APPLY = 5.0  # seconds until the ruleset is in force
 ORDER = ("dns", "tcp", "tls, other name", "tls", "body", "http", "quic", "others", "server")
 
 
@@ -98,9 +97,10 @@ async def _under_way(daemon: Daemon, direct: bool) -> AsyncIterator[None]:
         raise Busy
     daemon.diagnosing = True
     try:
-        if direct:
-            await _open(daemon)
-        yield
+        async with asyncio.timeout(LONGEST):
+            if direct:
+                await _open(daemon)
+            yield
     finally:
         daemon.diagnosing = False
         daemon.put(Diagnosing(None))
@@ -117,8 +117,7 @@ async def _open(daemon: Daemon) -> None:
     daemon.listeners.add(told)
     try:
         daemon.put(Diagnosing(time.monotonic() + ALLOWED))
-        async with asyncio.timeout(APPLY):
-            await in_force.wait()
+        await in_force.wait()
     finally:
         daemon.listeners.discard(told)
 
@@ -138,6 +137,5 @@ async def _around(daemon: Daemon, settings: Settings, direct: bool, without: str
 
 
 async def _judged(trying: Coroutine[None, None, Notes]) -> Report:
-    async with asyncio.timeout(LONGEST):
-        notes = await trying
+    notes = await trying
     return Report(judge(notes.evidence(), notes.detail), notes)

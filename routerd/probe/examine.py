@@ -234,49 +234,56 @@ def _page(page: Page) -> str:
 
 
 async def _control(site: Site, around: Around, names: Naming, notes: Notes, pages: dict[str, Page | None]) -> None:
-    address = names.address
-    opened = await asyncio.gather(*(_opens(site, address, way, notes) for way in around.exits))
-    best = next((way for way, good in zip(around.exits, opened, strict=True) if good), None)
-    if best is None:
+    """Through all exits at once: any of them may have just died, and not each one carries UDP."""
+    if not around.exits:
+        return
+    carrying = asyncio.create_task(carries(around, names.references))
+    if address := names.address:
+        await asyncio.gather(
+            _through_tls(site, address, around, notes),
+            _through_plain(site, address, around, notes, pages),
+            _through_udp(site, address, around, notes),
+        )
+    if "opens" not in notes.words:
         # An address that only the provider gave may be a lie: that it does not open proves nothing.
         doubtful = bool(names.said) and not names.true
-        carried = not doubtful and await carries(around, names.references)
-        notes.words["opens"] = "failed" if carried else "untried"
-    else:
+        notes.words["opens"] = "failed" if await carrying and not doubtful else "untried"
+    carrying.cancel()
+
+
+async def _through_tls(site: Site, address: str, around: Around, notes: Notes) -> None:
+    seen = await _all(handshake(address, site.port, mark(w.slot), site.host, verify=True) for w in around.exits)
+    for way, one in zip(around.exits, seen, strict=True):
+        notes.through.append(Through(way.name, one.ok, one.ms))
+        notes.show("tls", way.name, one)
+    good, one = _first(around, seen)
+    if one.ok:
         notes.words["opens"] = "ok"
-    if (through := best or next(iter(around.exits), None)) is None or not address:
-        return
-    await asyncio.gather(
-        _body(site, address, through, notes),
-        _plain(site, address, through.name, mark(through.slot), "http_opens", notes, pages),
-        _udp_control(site, address, around, notes),
+        body = await download(site.host, site.path, address, site.port, mark(good.slot))
+        notes.show("body", good.name, body)
+        notes.words["body_opens"] = "ok" if body.ok else "failed"
+
+
+async def _through_plain(site: Site, address: str, around: Around, notes: Notes, pages: dict[str, Page | None]) -> None:
+    tries = [plain(site.host, "/", address, mark(way.slot)) for way in around.exits[:2]]
+    answers = await asyncio.gather(*tries)
+    good, one = _first(around, [seen for seen, _ in answers])
+    pages["http_opens"] = next((page for seen, page in answers if seen is one), None)
+    notes.show("http", good.name, one)
+    notes.words["http_opens"] = "ok" if one.ok else "failed"
+
+
+async def _through_udp(site: Site, address: str, around: Around, notes: Notes) -> None:
+    good, one = _first(around, await _all(quic(address, site.port, mark(way.slot)) for way in around.exits))
+    notes.show("quic", good.name, one)
+    notes.words["udp_opens"] = "ok" if one.ok else "failed"
+
+
+def _first(around: Around, seen: list[Seen]) -> tuple[Way, Seen]:
+    """The first exit that did well, else the first."""
+    return next(
+        ((way, one) for way, one in zip(around.exits, seen, strict=False) if one.ok), (around.exits[0], seen[0])
     )
-    notes.words["http_opens"] = "ok" if notes.words["http_opens"] == "ok" else "failed"
-
-
-async def _opens(site: Site, address: str, way: Way, notes: Notes) -> bool:
-    if not address:
-        return False
-    seen = await handshake(address, site.port, mark(way.slot), site.host, verify=True)
-    notes.through.append(Through(way.name, seen.ok, seen.ms))
-    notes.show("tls", way.name, seen)
-    return seen.ok
-
-
-async def _udp_control(site: Site, address: str, around: Around, notes: Notes) -> None:
-    """Not every transport carries UDP."""
-    seen = await _all(quic(address, site.port, mark(way.slot)) for way in around.exits)
-    good = next((i for i, one in enumerate(seen) if one.ok), 0)
-    notes.show("quic", around.exits[good].name, seen[good])
-    notes.words["udp_opens"] = "ok" if seen[good].ok else "failed"
-
-
-async def _body(site: Site, address: str, way: Way, notes: Notes) -> None:
-    if notes.words["opens"] != "ok":
-        return
-    seen = await download(site.host, site.path, address, site.port, mark(way.slot))
-    notes.show("body", way.name, seen)
-    notes.words["body_opens"] = "ok" if seen.ok else "failed"
 
 
 async def carries(around: Around, references: dict[str, str]) -> bool:

@@ -46,7 +46,7 @@ class Seen:
 Try = Callable[[], Awaitable[Seen]]
 
 
-async def several(attempt: Try, tries: int = 3, gap: float = 1.0) -> Seen:
+async def several(attempt: Try, tries: int = 3, gap: float = 0.7) -> Seen:
     """Loss is not censorship: tries again beside a try that has not ended after `gap`, and at once after a failure.
 
     The first that is ok wins; else the one that tells most.
@@ -153,11 +153,8 @@ async def secured(
     address: str, port: int, mark: int, name: str, *, verify: bool = True
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     sock = await connected(address, port, mark)
-    try:
-        return await asyncio.open_connection(sock=sock, ssl=_context(verify), server_hostname=name)
-    except BaseException:
-        sock.close()
-        raise
+    # asyncio closes it when this fails. Closing it here too would give its number away while a transport still has it.
+    return await asyncio.open_connection(sock=sock, ssl=_context(verify), server_hostname=name)
 
 
 @cache
