@@ -10,6 +10,7 @@ help:
 	@echo "make test     everything: check, then the adapters, the page and the lab"
 	@echo "make check    ruff, types, unit, golden, floors: seconds"
 	@echo "make bench    speed, memory and apply times, side by side"
+	@echo "make matrix   every censor of the lab and the cause that diagnose names; RUNS=200 repeats it under loss"
 	@echo "make lab      the lab by hand: a shell in any host, censors on and off"
 	@echo "make setup    install what all of these need (they do it themselves)"
 	@echo "make golden   write the golden files anew; read the diff"
@@ -40,6 +41,9 @@ test: setup
 bench: setup
 	$(ROOT) $(PYTHON) -m bench
 
+matrix: setup
+	$(ROOT) $(PYTHON) -m tests.lab.matrix $(if $(RUNS),--runs $(RUNS))
+
 lab: setup
 	$(ROOT) $(PYTHON) -m tests.lab up
 
@@ -59,4 +63,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test bench lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test bench matrix lab golden vm-test lock install uninstall clean

@@ -17,7 +17,8 @@ from routerd.diagnosis import Verdict, judge
 from routerd.host.wan import line_of, resolvers_of_provider
 from routerd.model import DIAGNOSE_SLOT, Diagnosing, Up
 from routerd.plan import is_address
-from routerd.probe.examine import DIRECT, Around, Notes, Site, Way, examine
+from routerd.probe.around import DIRECT, Around, Notes, Way
+from routerd.probe.examine import Site, examine
 from routerd.probe.server import Server, cause_of
 from routerd.settings import Entry, Settings
 
@@ -79,7 +80,7 @@ async def diagnose_server(daemon: Daemon, settings: Settings, entry: Entry) -> R
     server = _server(daemon, entry)
     async with _under_way(daemon, True):
         around = await _around(daemon, settings, True, without=entry.name)
-        return await _judged(cause_of(server, around, line=True))
+        return await _judged(cause_of(server, around, free=True))
 
 
 def _server(daemon: Daemon, entry: Entry) -> Server:
@@ -88,7 +89,9 @@ def _server(daemon: Daemon, entry: Entry) -> Server:
     if not known:
         raise ValueError("its server's name has no address yet")
     proto = "udp" if transport.kind in ("hysteria2", "wireguard") else "tcp"
-    return Server(str(known[0]), transport.port, proto, getattr(getattr(transport, "security", None), "sni", ""))
+    mute = transport.kind == "wireguard" or bool(getattr(transport, "obfs_password", ""))
+    name = getattr(getattr(transport, "security", None), "sni", "")
+    return Server(str(known[0]), transport.port, proto, name, mute)
 
 
 @asynccontextmanager
@@ -124,6 +127,7 @@ async def _open(daemon: Daemon) -> None:
 
 async def _around(daemon: Daemon, settings: Settings, direct: bool, without: str = "") -> Around:
     state = daemon.state
+    direct = direct and not state.faults.keys() & {"ruleset", "routing", "guard"}  # our own silence is no censor's
     ups = [name for name, health in state.health.items() if isinstance(health, Up) and name != without]
     ups.sort(key=lambda name: name != state.active)
     return Around(

@@ -7,10 +7,11 @@ one cannot reach either is dead for everyone.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routerd.model import mark
-from routerd.probe.examine import DIRECT, Around, Naming, Notes, carries, look_at_line
+from routerd.probe.around import DIRECT, Around, Naming, Notes
+from routerd.probe.examine import carries, look_at_line
 from routerd.probe.stages import Seen, connect, handshake, held, quic
 
 DIAL = 6.0  # seconds after which the engines give up to connect
@@ -18,32 +19,37 @@ DIAL = 6.0  # seconds after which the engines give up to connect
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`name`: what its TLS shows, if it speaks TLS."""
+    """`name`: what its TLS shows, if it speaks TLS. `mute`: it never answers a stranger, so silence says nothing."""
 
     address: str
     port: int
     proto: str
     name: str = ""
+    mute: bool = False
 
 
-async def cause_of(server: Server, around: Around, *, line: bool) -> Notes:
-    """`around.exits` are the other transports. `line`: whether the references may be tried directly, too."""
+async def cause_of(server: Server, around: Around, *, free: bool) -> Notes:
+    """`around.exits` are the other transports.
+
+    `free`: the mark may go anywhere, as a diagnosis may. Else to the server's own port alone, as an upstream's does:
+    what the ruleset drops would look like a censor's silence.
+    """
     notes = Notes({"subject": "server", "line": around.line})
-    if around.line != "up" or around.direct is None:
+    if around.line != "up" or around.direct is None or server.mute:
         return notes
-    names = Naming("", around)
+    names = Naming("", around if free else replace(around, direct=None))
     await names.ask(notes)
     cover = next(iter(names.reference_hosts()), "")
-    tasks = [_direct(server, mark(around.direct.slot), cover, notes), _control(server, around, names, notes)]
-    await asyncio.gather(*tasks, *([look_at_line(around, around.direct, names, notes)] if line else []))
+    tasks = [_direct(server, mark(around.direct.slot), cover, free, notes), _control(server, around, names, notes)]
+    await asyncio.gather(*tasks, *([look_at_line(around, around.direct, names, notes)] if free else []))
     return notes
 
 
-async def _direct(server: Server, sent: int, cover: str, notes: Notes) -> None:
+async def _direct(server: Server, sent: int, cover: str, free: bool, notes: Notes) -> None:
     if server.proto == "udp":
-        tcp, udp = connect(server.address, server.port, sent), quic(server.address, server.port, sent)
-        notes.add("udp", "quic", DIRECT, await udp)
-        notes.add("tcp", "tcp", DIRECT, await tcp)
+        notes.add("udp", "quic", DIRECT, await quic(server.address, server.port, sent))
+        if free:
+            notes.add("tcp", "tcp", DIRECT, await connect(server.address, server.port, sent))
         return
     if not notes.add("tcp", "tcp", DIRECT, await connect(server.address, server.port, sent)).ok or not server.name:
         return

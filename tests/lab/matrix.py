@@ -94,13 +94,16 @@ def clock_wrong(lab: Lab) -> Iterator[None]:
         internet.reissue(lab.sites, sites, lab.ca, timedelta())
 
 
-@contextmanager
-def server_stopped(lab: Lab) -> Iterator[None]:
-    lab.server("trojan").stop()
-    try:
-        yield
-    finally:
-        lab.server("trojan").start()
+def stopped(name: str) -> Trouble:
+    @contextmanager
+    def trouble(lab: Lab) -> Iterator[None]:
+        lab.server(name).stop()
+        try:
+            yield
+        finally:
+            lab.server(name).start()
+
+    return trouble
 
 
 def gone(name: str) -> Trouble:
@@ -133,7 +136,10 @@ CELLS: tuple[Cell, ...] = (
     Cell("block page", "block_page", by(censor.block_page(BLOCKED.address4))),
     Cell("site down for everyone", "target_down", target_down),
     Cell("no such site", "target_down", nothing, ask="nowhere.example"),
-    Cell("server stopped", "server_dead_for_everyone", server_stopped, server="trojan", heavy=True),
+    Cell("server stopped", "server_dead_for_everyone", stopped("trojan"), server="trojan", heavy=True),
+    Cell("server without TLS stopped", "server_dead_for_everyone", stopped("ss2022"), server="ss2022", heavy=True),
+    Cell("server of UDP stopped", "server_dead_for_everyone", stopped("hysteria2"), server="hysteria2", heavy=True),
+    Cell("server without TLS dropped", "ip_blocked", gone("ss2022"), server="ss2022", heavy=True),
     Cell("server's address dropped", "ip_blocked", gone("trojan"), server="trojan", heavy=True),
     Cell("server's name reset", "tcp_reset_on_sni", by(censor.sni_reset([NAME])), server="trojan", heavy=True),
     Cell("server's UDP dropped", "udp_blocked", by(censor.udp_drop()), server="hysteria2", heavy=True),

@@ -7,7 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerd.diagnosis import BLAMES, EXPLANATIONS, TABLE, WORDS, Evidence, fits, judge
+from routerd.diagnosis import (
+    BLAMES,
+    EXPLANATIONS,
+    TABLE,
+    WORDS,
+    Evidence,
+    Page,
+    fits,
+    is_bogus,
+    is_portal,
+    judge,
+    same,
+)
+from routerd.diagnose import site_of
+from routerd.probe.examine import Site
 from routerd.problems import VERDICTS, Declared, visible
 
 EVIDENCE = st.builds(Evidence, **{name: st.sampled_from(words) for name, words in WORDS.items()})
@@ -138,6 +152,52 @@ def test_a_stage_is_blamed_by_its_own_control_only(field: str) -> None:
         assert judge(evidence).code == "not_blocked", (field, word, control)
 
 
+def test_a_word_that_a_field_does_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="tcp"):
+        Evidence.of({"tcp": "frozen"})
+    with pytest.raises(ValueError, match="colour"):
+        Evidence.of({"colour": "ok"})
+    assert Evidence.of({"tcp": "silent"}) == Evidence(tcp="silent")
+
+
+SITE = Page(200, "", "A site", 5000)
+
+
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        (replace(SITE, size=9000), True),  # other advertisements
+        (replace(SITE, title="Access denied"), False),
+        (replace(SITE, title="", size=4000), True),
+        (replace(SITE, title="", size=300), False),
+        (replace(SITE, status=451), False),
+        (Page(302, "block.example", "", 0), False),
+    ],
+)
+def test_a_block_page_differs_in_status_title_size_or_where_it_sends_to(other: Page, alike: bool) -> None:
+    assert same(SITE, other) == same(other, SITE) == alike
+
+
+@pytest.mark.parametrize(
+    ("page", "path", "portal"),
+    [
+        (Page(204, "", "", 0), "/generate_204", False),
+        (Page(200, "", "Welcome", 900), "/generate_204", True),
+        (Page(200, "", "", 8), "/success.txt", False),
+        (Page(302, "login.hotel.example", "", 0), "/success.txt", True),
+        (Page(301, "a.example", "", 0), "/", False),  # to its own https
+        (Page(511, "", "", 0), "/", True),  # RFC 6585
+    ],
+)
+def test_a_portal_shows_itself_where_a_well_known_page_is_asked_for(page: Page, path: str, portal: bool) -> None:
+    assert is_portal(page, "a.example", path) == portal
+
+
+def test_no_public_site_has_a_private_address() -> None:
+    assert all(map(is_bogus, ("10.10.34.36", "127.0.0.1", "0.0.0.0", "::1", "fd00::1")))
+    assert not any(map(is_bogus, ("9.9.9.9", "2620:fe::fe")))
+
+
 DECLARED = {
     "wan_down": Declared("error", "x", "y"),
     "blocked": Declared("warning", "x", "y", hidden_by=("wan_down",)),
@@ -164,3 +224,33 @@ def test_a_cause_that_is_not_shown_yet_hides_nothing() -> None:
 @pytest.mark.parametrize("code", VERDICTS)
 def test_what_hides_a_verdict_exists_and_never_hides_itself(code: str) -> None:
     assert set(VERDICTS[code].hidden_by) <= set(VERDICTS) - {code}
+
+
+@pytest.mark.parametrize(
+    ("text", "site"),
+    [
+        ("blocked.example", Site("blocked.example")),
+        ("Blocked.Example.", Site("blocked.example")),
+        ("https://blocked.example/a?b=c", Site("blocked.example", 443, "/a?b=c")),
+        ("https://blocked.example:8443", Site("blocked.example", 8443)),
+        ("http://blocked.example/a", Site("blocked.example", 443, "/a")),
+        ("192.0.2.1", Site("192.0.2.1")),
+        ("2001:db8::1", Site("2001:db8::1")),
+        ("https://[2001:db8::1]/", Site("2001:db8::1")),
+    ],
+)
+def test_a_host_an_address_and_a_url_are_understood(text: str, site: Site) -> None:
+    assert site_of(text) == site
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("localhost", "a b.example", "-", "", "ftp://a.example", "https://u:p@a.example", "a.example:99999", "a..b"),
+        *("https://a.example/\r\nX: y", "fe80::1%eth0", "https://[x]/", "x" * 300 + ".example", "ex\u0430mple.org"),
+    ],
+)
+def test_what_is_no_host_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        site_of(text)
+    assert len(text) < 2 or text not in str(refused.value)
