@@ -21,7 +21,7 @@ from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args, get_type_hints
 
-from routerd.problems import VERDICTS
+from routerd.problems import GOES_THROUGH, VERDICTS
 
 Line = Literal["up", "no_carrier", "no_lease"]
 Told = Literal["yes", "no", "untried"]
@@ -184,7 +184,7 @@ EXPLANATIONS: Mapping[str, str] = {
     "server_dead_for_everyone": "It does not answer through another transport either.",
     "target_down": "It does not open through the transport either, while other sites do.",
     "not_blocked": "It answers directly as it does elsewhere.",
-    "inconclusive": "There was nothing to compare with: no transport carries anything just now, or nothing was tried.",
+    "inconclusive": "There was nothing to compare: no transport carries anything now, or nothing was tried directly.",
 }
 
 
@@ -193,7 +193,8 @@ def judge(evidence: Evidence, detail: str = "") -> Verdict:
     code = next(row.code for row in TABLE if fits(row, evidence))
     words = VERDICTS[code]
     explanation = f"{EXPLANATIONS[code]} {detail}".strip()
-    return Verdict(code, words.title, explanation, words.cure)
+    carried = evidence.subject == "host" and evidence.opens == "ok" and code in BLAMES
+    return Verdict(code, words.title, explanation, GOES_THROUGH if carried else words.cure)
 
 
 def fits(row: Row, evidence: Evidence) -> bool:

@@ -105,11 +105,16 @@ class Naming:
         return next((one for one in seen if one.ok), seen[0])
 
     async def _doh_through(self, host: str, way: Way) -> Seen:
-        try:
-            found = await lookup(host, len(self.around.resolvers), way.slot, LOOKUP)
-        except ProbeError as e:
-            return Seen("silent", str(e))
-        return Seen("ok", ", ".join(map(str, found)), addresses=tuple(map(str, found)))
+        error = ""
+        for family in ("A", "AAAA"):
+            try:
+                found = await lookup(host, len(self.around.resolvers), way.slot, LOOKUP, family)
+                return Seen("ok", ", ".join(map(str, found)), addresses=tuple(map(str, found)))
+            except ProbeError as e:
+                error = error or str(e)
+                if "NOERROR" not in error:
+                    break
+        return Seen("silent", error)
 
     async def _provider(self, hosts: list[str], notes: Notes) -> None:
         direct = self.around.direct
@@ -119,7 +124,7 @@ class Naming:
             notes.show("dns", DIRECT, Seen("untried", "the provider's resolver is not known here"))
             return
         sent = mark(direct.slot)
-        answers = await asyncio.gather(*(resolve(host, self.around.provider[0], sent) for host in hosts))
+        answers = await asyncio.gather(*(_said(host, self.around.provider[0], sent) for host in hosts))
         notes.words["domestic"] = "ok" if any(seen.ok for seen in answers) else "silent"
         for host, seen in zip(hosts, answers, strict=True):
             if host == self.host:
@@ -128,3 +133,9 @@ class Naming:
                 notes.show("dns", DIRECT, seen)
             elif seen.addresses:
                 self.references.setdefault(host, seen.addresses[0])
+
+
+async def _said(host: str, resolver: str, sent: int) -> Seen:
+    """IPv4 where the name has it: the line may have no IPv6."""
+    seen = await resolve(host, resolver, sent)
+    return await resolve(host, resolver, sent, "AAAA") if seen.detail == "NOERROR" else seen

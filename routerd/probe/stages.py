@@ -98,6 +98,8 @@ def failure(error: BaseException, limit: float) -> Seen:
             return Seen("forged", f"something else than TLS of the site answered ({reason or 'broken off'})")
         case OSError(errno=number) if number in NOT_SENT:
             return Seen("untried", "our own ruleset did not let it out")
+        case OSError(errno=errno.EADDRNOTAVAIL):
+            return Seen("untried", "the line has no IPv6")
         case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
             return Seen("refused", "unreachable")
     return Seen("silent", f"nothing within {limit:.0f} s")
@@ -171,8 +173,10 @@ async def connected(address: str, port: int, mark: int, kind: int = socket.SOCK_
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
-    except BaseException:
+    except BaseException as e:
         sock.close()
+        if isinstance(e, OSError) and e.errno == errno.ENETUNREACH and family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "no IPv6") from e  # our own line's lack, not a censor's answer
         raise
     return sock
 

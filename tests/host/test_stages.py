@@ -155,6 +155,11 @@ def test_what_our_own_rules_refuse_was_never_tried() -> None:
     assert lived(quic("192.0.2.1", 9, 0)).word == "untried"
 
 
+@alone
+def test_a_line_without_ipv6_blames_nobody() -> None:
+    assert lived(connect("2001:db8::1", 443, 0)).word == "untried"
+
+
 @pytest.mark.parametrize(
     ("serve", "word", "detail"),
     [

@@ -22,7 +22,7 @@ from routerd.diagnosis import (
 )
 from routerd.diagnose import site_of
 from routerd.probe.examine import Site
-from routerd.problems import VERDICTS, Declared, visible
+from routerd.problems import GOES_THROUGH, VERDICTS, Declared, visible
 
 EVIDENCE = st.builds(Evidence, **{name: st.sampled_from(words) for name, words in WORDS.items()})
 # A host that nobody disturbs; each story says how its world differs.
@@ -150,6 +150,12 @@ def test_a_stage_is_blamed_by_its_own_control_only(field: str) -> None:
     for word, control in itertools.product(WORDS[field], ("failed", "untried")):
         evidence = replace(FREE, **{field: word, f"{field}_opens": control})
         assert judge(evidence).code == "not_blocked", (field, word, control)
+
+
+def test_what_the_transport_carries_needs_no_cure() -> None:
+    assert judge(replace(FREE, tls="reset")).cure == GOES_THROUGH
+    assert judge(replace(FREE, tls="reset", opens="untried")).cure != GOES_THROUGH
+    assert judge(Evidence("server", tcp="silent", opens="ok")).cure != GOES_THROUGH
 
 
 def test_a_word_that_a_field_does_not_have_is_refused() -> None:
