@@ -61,7 +61,7 @@ def ours(lab: Lab, box: Box, transport: str) -> Way:
         if box.status()["active"] != transport:
             box.ask("POST", "/use", {"name": transport})
             box.wait_open(transport)
-        _via(lab, LAN_ROUTER4)
+        via(lab, LAN_ROUTER4)
 
     return Way(f"ours, {transport}", lab.router, take)
 
@@ -69,7 +69,7 @@ def ours(lab: Lab, box: Box, transport: str) -> Way:
 def bare(lab: Lab, number: int, transport: str) -> Way:
     """The same engine with the same configuration, and the fewest lines by hand that bring packets to it."""
     launch = parse(_own_server(lab, transport).link).transport.launch(transport, number)
-    host = _router(lab, number, transport)
+    host = router(lab, number, transport)
     _engine(host, launch)
     match launch.exit:
         case Tproxy(port):
@@ -82,7 +82,7 @@ def bare(lab: Lab, number: int, transport: str) -> Way:
 
 def plain(lab: Lab, number: int) -> Way:
     """No transport: the router forwards and masquerades."""
-    host = _router(lab, number, "plain")
+    host = router(lab, number, "plain")
     host.sh(FORWARD.replace("OUT", "wan0"))
     return _way(lab, host, number, "plain forwarding")
 
@@ -90,7 +90,7 @@ def plain(lab: Lab, number: int) -> Way:
 def tun(lab: Lab, number: int, transport: str) -> Way:
     """sing-box's own tun mode with the same outbound, in charge of routes and rules by itself."""
     launch = parse(lab.server(transport).link).transport.launch(transport, number)
-    host = _router(lab, number, f"tun-{transport}")
+    host = router(lab, number, f"tun-{transport}")
     host.sh("echo 1 > /proc/sys/net/ipv4/ip_forward")
     config = json.loads(launch.stdin)
     config["inbounds"] = [
@@ -104,15 +104,15 @@ def tun(lab: Lab, number: int, transport: str) -> Way:
     return _way(lab, host, number, f"sing-box tun, {transport}")
 
 
-def _via(lab: Lab, gateway: str) -> None:
+def via(lab: Lab, gateway: str) -> None:
     lab.phone.run(["ip", "route", "replace", SITES, "via", gateway])
 
 
 def _way(lab: Lab, host: Host, number: int, name: str) -> Way:
-    return Way(name, host, lambda: _via(lab, f"192.168.77.{100 + number}"))
+    return Way(name, host, lambda: via(lab, f"192.168.77.{100 + number}"))
 
 
-def _router(lab: Lab, number: int, name: str) -> Host:
+def router(lab: Lab, number: int, name: str) -> Host:
     """Another router between home and ISP: 192.168.77.(100 + number), and a wire of its own to the ISP."""
     host = lab.net.add(f"router-{name}")[0]
     home, isp = lab.net.hosts["home"], lab.isp

@@ -117,7 +117,7 @@ class Daemon:
         self.put(Configured())
 
     def status(self) -> Status:
-        return status(self.settings, self.state, {}, self.started, __version__)
+        return status(self.settings, self.state, self.world.traffic(), self.started, __version__)
 
     def note(self, kind: str, text: str) -> None:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -124,13 +124,41 @@ class Exited:
     error: str
 
 
+Sign = Literal["refused", "silent", "hung", "stalled", "forged"]  # what raises suspicion: signals.py, probe/vigil.py
+# What a probe that failed has found. `slow`: it failed, and yet something came back from the transport's server.
+Finding = Literal["refused", "silent", "hung", "frozen", "forged", "slow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """A cheap sign that a transport may be dead. It is probed at once; the sign alone leaves nothing."""
+
+    name: str
+    sign: Sign
+
+
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A probe through a transport came back. `latency_ms` when it did well, `error` when it did not."""
+    """A probe through a transport came back: well, with `latency_ms`, or with an `error` and what that tells.
+
+    `rate`: bytes per second, where it fetched something large. `sign`: the one that it was to look into.
+    """
 
     name: str
     latency_ms: float | None
     error: str = ""
+    finding: Finding = "silent"
+    rate: float | None = None
+    sign: Sign | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Whether a transport that is up carries this too."""
+
+    name: str
+    what: Literal["udp", "ipv6"]
+    ok: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +203,20 @@ class Tick:
     """A deadline came without any other event."""
 
 
-Event = Configured | Wished | Exited | Probed | WanChanged | Resolved | Drifted | Misapplied | Diagnosing | Tick
+Event = (
+    Configured
+    | Wished
+    | Exited
+    | Suspected
+    | Probed
+    | Carried
+    | WanChanged
+    | Resolved
+    | Drifted
+    | Misapplied
+    | Diagnosing
+    | Tick
+)
 
 
 # -- State: where we stand ----------------------------------------------------------------------------------------
@@ -191,15 +232,23 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """Carries probes. `strikes`: probes lost in a row just now; any at all makes it a suspect.
+    """Carries probes. `points` of evidence that it does not any more; any at all make it a suspect.
 
-    `failures`: how often it failed in a row before this; with any, it has to show itself before it is preferred.
+    `seen`: when a probe last came through. `failures`: how often it failed in a row before this; with any, it has to
+    show itself before it is preferred. `sign`: what made it a suspect. `alarms`: signs that proved false, how often in
+    a row, and until when they are not listened to. `lost`: how often in a row `udp` or `ipv6` did not come through.
+    `rate` in bytes per second, of the last large answer.
     """
 
     since: float
     latency_ms: float
-    strikes: int = 0
+    points: int = 0
     failures: int = 0
+    seen: float = 0.0
+    sign: Sign | None = None
+    alarms: tuple[tuple[Sign, int, float], ...] = ()
+    lost: tuple[tuple[str, int], ...] = ()
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +274,7 @@ class State:
     errors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # each transport's last one
     active: str | None = None
     wish: str | None = None
+    last_good: str | None = None  # what carried the household before the box was restarted
     wan_up: bool = True
     wan_since: float = float("-inf")  # when that last changed
     since: float = 0.0
@@ -262,14 +312,41 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Fetch a target through `slot` about every `interval` seconds; at once when `urgent` changes."""
+    """Fetch a target through `slot` about every `interval` seconds; at once when `urgent` grows.
+
+    `large`: what is fetched now and then, at once when the `sign` is "stalled", because some censors let only the
+    beginning pass; about every `large_every` seconds. `resolvers`: how many there are to ask; `udp`: their addresses,
+    asked by UDP through the exit. `watched`: carries the household, so the names it gives are looked at.
+    """
 
     name: str
     slot: int
     targets: tuple[str, ...]
-    resolvers: int  # how many there are to ask
+    resolvers: int
     interval: float
     urgent: int = 0
+    sign: Sign | None = None
+    large: tuple[str, ...] = ()
+    large_every: float = 0.0
+    udp: tuple[str, ...] = ()
+    watched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the kernel has counted of one transport since its counters were made.
+
+    `entered`: packets into the exit. `out`, `back`: packets to and from its server; `up`, `down`: their bytes.
+    `resets`: of those back, TCP resets. `backlog`: connections that its engine has not taken yet, just now.
+    """
+
+    entered: int = 0
+    out: int = 0
+    up: int = 0
+    back: int = 0
+    down: int = 0
+    resets: int = 0
+    backlog: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +401,8 @@ class TransportStatus:
     last_error: str | None
     bytes_up: int
     bytes_down: int
+    udp: bool
+    ipv6: bool
 
 
 @dataclass(frozen=True, slots=True)

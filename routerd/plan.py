@@ -6,10 +6,12 @@ import dataclasses
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from routerd.ladder import carries
 from routerd.model import (
     Direct,
     Interface,
     Launch,
+    Link,
     Plan,
     Probe,
     Refuse,
@@ -22,20 +24,25 @@ from routerd.model import (
     Upstream,
 )
 from routerd.render import dns, guard, policy, routing
-from routerd.settings import Entry, Settings
+from routerd.settings import Settings
 from routerd.transports import Transport
 
-ACTIVE_EVERY, STANDBY_EVERY, STARTING_EVERY = 2.5, 15.0, 0.5  # seconds between probes
+# Seconds between probes, each of some 6 KB, where nothing is suspected: the kernel's signs are free, and come sooner.
+ACTIVE_EVERY, STANDBY_EVERY, LARGE_EVERY = 75.0, 150.0, 7200.0
+STARTING_EVERY, SLOWEST_START = 0.5, 15.0  # the rarer, the more often it has failed
+MANY = 5  # failures in a row, from which on that counts
+METERED = 4.0  # times rarer where the owner pays by the megabyte
 
 
 def plan(settings: Settings, state: State, leases: str) -> Plan:
     """`leases`: the file on a RAM disk where dnsmasq keeps its leases."""
     ports = ports_of(settings)
-    launches = tuple(launch for name in state.health if (launch := _launch(settings, state, name)))
+    able = tuple(launch for name in state.health if (launch := _launch(settings, state, name)))
+    launches = tuple(_limited(settings, state, launch) for launch in able)
     choice = _choice(settings, state, launches)
     may_go_direct = settings.on_failure == "direct"
     diagnosing = state.diagnosing_until is not None
-    rules = policy.Policy(ports, launches, may_go_direct, _upstreams(settings, state, launches), diagnosing)
+    rules = policy.Policy(ports, launches, may_go_direct, _resolvers(settings, state), diagnosing)
     addresses: tuple[Interface, ...] = (settings.address, *([settings.address6] if settings.address6 else []))
     return Plan(
         guard=guard.guard(ports),
@@ -47,7 +54,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         lan=(settings.lan, addresses),
         services=(dns.resolver(settings, state.slots.values()), dns.dnsmasq(settings, leases)),
         launches=launches,
-        probes=tuple(_probe(settings, state, launch) for launch in launches),
+        probes=tuple(_probe(settings, state, launch) for launch in able),
         lookups=_unresolved(settings, state),
         resolvers=len(settings.resolvers),
     )
@@ -74,7 +81,7 @@ def _launch(settings: Settings, state: State, name: str) -> Launch | None:
     if not isinstance(health, Starting | Up):
         return None
     located = _located(entry.transport, state)
-    return _limited(entry, located.launch(name, state.slots[name])) if located else None
+    return located.launch(name, state.slots[name]) if located else None
 
 
 def _located(transport: Transport, state: State) -> Transport | None:
@@ -85,10 +92,13 @@ def _located(transport: Transport, state: State) -> Transport | None:
     return dataclasses.replace(transport, server=str(known[0])) if known else None
 
 
-def _limited(entry: Entry, launch: Launch) -> Launch:
-    if entry.ipv6 or not isinstance(launch.exit, Tproxy):
+def _limited(settings: Settings, state: State, launch: Launch) -> Launch:
+    """What it does not carry (the owner says so, or it was seen) is refused at once."""
+    entry, health = settings.transports[launch.name], state.health[launch.name]
+    if not isinstance(launch.exit, Tproxy):
         return launch
-    return dataclasses.replace(launch, exit=dataclasses.replace(launch.exit, ipv6=False))
+    udp, ipv6 = launch.exit.udp and carries(health, "udp"), launch.exit.ipv6 and entry.ipv6 and carries(health, "ipv6")
+    return dataclasses.replace(launch, exit=dataclasses.replace(launch.exit, udp=udp, ipv6=ipv6))
 
 
 def _choice(settings: Settings, state: State, launches: tuple[Launch, ...]) -> int | Direct | Refuse:
@@ -100,10 +110,9 @@ def _choice(settings: Settings, state: State, launches: tuple[Launch, ...]) -> i
     return Direct() if settings.on_failure == "direct" and tried and state.wish is None else Refuse()
 
 
-def _upstreams(settings: Settings, state: State, launches: tuple[Launch, ...]) -> tuple[Upstream, ...]:
-    """Where packets in clear may go: the running transports' servers; the resolvers while a server has no address."""
-    servers = tuple(upstream for launch in launches for upstream in launch.upstreams)
-    return servers + (tuple(map(_resolver, settings.resolvers)) if _unresolved(settings, state) else ())
+def _resolvers(settings: Settings, state: State) -> tuple[Upstream, ...]:
+    """Asked straight from the box, while a server has no address."""
+    return tuple(map(_resolver, settings.resolvers)) if _unresolved(settings, state) else ()
 
 
 def _resolver(url: str) -> Upstream:
@@ -118,17 +127,34 @@ def _unresolved(settings: Settings, state: State) -> tuple[str, ...]:
 
 
 def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
-    health = state.health[launch.name]
-    strikes = health.strikes if isinstance(health, Up) else 0
-    every = STARTING_EVERY if isinstance(health, Starting) else STANDBY_EVERY
+    health, active = state.health[launch.name], state.health.get(state.active or "")
+    # A switch is no gamble: while the active one is doubted, its standbys show that they are well.
+    doubted = isinstance(active, Up) and active.points > 0
     return Probe(
         launch.name,
         launch.slot,
         settings.targets + settings.canaries,
         len(settings.resolvers),
-        ACTIVE_EVERY if launch.name == state.active else every,
-        strikes,
+        _every(settings, state, launch.name),
+        urgent=(health.points if isinstance(health, Up) else 0) or int(doubted),
+        sign=health.sign if isinstance(health, Up) else None,
+        large=settings.large,
+        large_every=LARGE_EVERY * (METERED if settings.metered else 1),
+        udp=tuple(urlsplit(url).hostname or "" for url in settings.resolvers) if _offers_udp(launch) else (),
+        watched=launch.name == state.active,
     )
+
+
+def _every(settings: Settings, state: State, name: str) -> float:
+    health = state.health[name]
+    if isinstance(health, Starting):
+        return min(SLOWEST_START, STARTING_EVERY * max(1.0, health.failures / MANY))
+    every = ACTIVE_EVERY if name == state.active else STANDBY_EVERY
+    return every * (METERED if settings.metered else 1)
+
+
+def _offers_udp(launch: Launch) -> bool:
+    return isinstance(launch.exit, Link) or launch.exit.udp
 
 
 def is_address(text: str) -> bool:

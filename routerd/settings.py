@@ -28,6 +28,11 @@ TARGETS = (
     "https://cp.cloudflare.com/generate_204",
     "https://detectportal.firefox.com/success.txt",
 )
+# Some censors let only the beginning of an answer pass. Both give what is asked for here: 64 KB and more.
+LARGE = (
+    "https://speed.cloudflare.com/__down?bytes=98304",
+    "https://www.youtube.com/",
+)
 
 
 class SettingsError(ValueError):
@@ -58,6 +63,8 @@ class Settings:
     resolvers: tuple[str, ...] = RESOLVERS
     targets: tuple[str, ...] = TARGETS
     canaries: tuple[str, ...] = ()
+    large: tuple[str, ...] = LARGE
+    metered: bool = False
     transports: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -146,6 +153,8 @@ def _settings(top: Table, read: Read) -> Settings:
         resolvers=_urls(dns, "resolvers", RESOLVERS, by_address=True),
         targets=_urls(watchdog, "targets", TARGETS),
         canaries=_urls(watchdog, "canaries", (), empty=True),
+        large=_urls(watchdog, "large", LARGE, empty=True),
+        metered=wan.take("metered", bool, False),
         transports=_transports(top.tables("transport"), read),
     )
     if settings.wan == settings.lan:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
+from routerd.ladder import carries
 from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up
 from routerd.problems import VERDICTS, Declared, Severity, is_hidden
 from routerd.settings import Entry, Settings
@@ -19,6 +20,11 @@ _OURS: Mapping[str, tuple[Severity, str, str]] = {
     "all_down": ("error", "Every way out is blocked or out of order", "It keeps trying; add another transport"),
     "chosen_down": ("error", "The transport you chose does not work now", "Choose another, or automatic"),
     "transport_down": ("warning", "A transport does not work now", "It is tried again by itself"),
+    "udp_lost": (
+        "warning",
+        "A transport does not carry UDP now; it is refused, so that apps use TCP",
+        "Nothing to do",
+    ),
     "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
     "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
     "links": ("error", "A tunnel's interface could not be made", "The kernel needs WireGuard or /dev/net/tun"),
@@ -75,12 +81,14 @@ def _transport(state: State, entry: Entry, traffic: tuple[int, int]) -> Transpor
         last_error=state.errors.get(name),
         bytes_up=traffic[0],
         bytes_down=traffic[1],
+        udp=carries(health, "udp"),
+        ipv6=entry.ipv6 and carries(health, "ipv6"),
     )
 
 
 def _state(enabled: bool, health: Health | None) -> Literal["up", "suspect", "down", "starting", "disabled"]:
     match health:
-        case Up(strikes=0):
+        case Up(points=0):
             return "up"
         case Up():
             return "suspect"
@@ -108,6 +116,8 @@ def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator
         for name, health in state.health.items():
             if isinstance(health, Down):
                 yield _problem("transport_down", f"{name}: {health.error}")
+            elif not carries(health, "udp"):
+                yield _problem("udp_lost", name)
 
 
 def _problem(code: str, detail: str = "") -> Problem:

@@ -1,31 +1,31 @@
-"""When to leave a transport, and which to take next. Everything that changes State is in this file.
+"""When to leave a transport, and when to try it again. Everything that changes State is in this file.
 
-Each transport has a health of its own; which one carries new flows follows from all of them:
+Each transport has a health of its own; ladder.py says which one carries new flows, given all of them. TABLE is the
+whole of it: in this health, that evidence moves a transport there, or weighs so many points; at LEAVE points it is
+left. docs/watchdog.md is drawn from it.
 
-               launched                a probe is carried
-    (absent) ------------> Starting --------------------> Up <------+
-       ^                      |  ^                        |  |      | a good probe forgives
-       | not needed           |  | rested                 |  +--strike (a suspect; probed again at once)
-       |        patience over,|  |                        |
-       |        child exited  v  |    STRIKES, or child exited
-                             Down <-----------------------+
-
-1. More evidence to return than to leave: STRIKES failed probes leave; an earlier transport that had failed is taken
-   back only after HOLD_DOWN seconds in good health. A rest doubles with each failure in a row.
-2. Nobody is punished for the WAN's fault: while it is down and SETTLED seconds longer, failed probes count for nothing.
-3. What is kept warm is the active transport and the next `standby` ones that are not resting.
-4. No clock is read here: `now` is handed in, and may stand still.
+1. A cheap sign makes a suspect, a probe convicts: half of the points come from one, half from the other. Without a
+   sign it takes two probes. A probe that came through forgives everything.
+2. Loss is not a block: a probe that failed although its server was heard weighs half, and is given time (probe/).
+3. Nobody is punished for the line's fault: while it is down and SETTLED seconds longer, nothing weighs anything; when
+   it is back, all that rests is tried at once.
+4. What failed rests, twice as long each time; but while nothing at all is up, as briefly as the outage is young.
+5. Signs that proved false are listened to less and less often, each kind by itself: a household may well talk to a
+   host that is dead, or pause a film.
+6. No clock is read here: `now` is handed in, and may stand still.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
+from routerd import ladder
 from routerd.model import (
     LAST_SLOT,
+    Carried,
     Configured,
     Diagnosing,
     Down,
@@ -36,8 +36,10 @@ from routerd.model import (
     Misapplied,
     Probed,
     Resolved,
+    Sign,
     Starting,
     State,
+    Suspected,
     Tick,
     Up,
     WanChanged,
@@ -47,12 +49,62 @@ from routerd.settings import Settings
 
 V = TypeVar("V")
 
-STRIKES = 2  # failed probes in a row, the second one through several targets at once
-SETTLED = 4.0  # seconds after the WAN came back until failed probes count again; as long as the longest probe
+LEAVE = 4  # points
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it."""
+
+    here: str
+    evidence: str
+    to: str = ""
+    points: int = 0
+
+
+TABLE = (
+    Row("Starting", "carried", to="Up"),
+    Row("Starting", "ended", to="Down"),
+    Row("Starting", "patience", to="Down"),
+    Row("Up", "carried", to="Up"),
+    Row("Up", "ended", to="Down"),
+    Row("Up", "sign", points=2),
+    Row("Up", "refused", points=2),
+    Row("Up", "silent", points=2),
+    Row("Up", "hung", points=2),
+    Row("Up", "forged", points=2),
+    Row("Up", "frozen", points=2),
+    Row("Up", "slow", points=1),
+    Row("Down", "rested", to="Starting"),
+)
+WORDS = {
+    "carried": "a probe came through",
+    "ended": "its child ended",
+    "patience": "no probe came through in time",
+    "sign": "the kernel counts resets, silence, a hung engine, a flow that dwindled; or a name is answered oddly",
+    "refused": "the probe was reset or refused",
+    "silent": "the probe was not answered, and nothing was heard from its server",
+    "hung": "the probe was not answered, and its engine takes no connections",
+    "forged": "the probe met a forged certificate or a changed answer",
+    "frozen": "large answers freeze or crawl",
+    "slow": "the probe failed, though its server was heard",
+    "rested": "it has rested",
+}
+ROWS: Mapping[tuple[str, str], Row] = {(row.here, row.evidence): row for row in TABLE}
+
+SETTLED = 4.0  # seconds after the WAN came back until evidence counts again; as long as the longest probe
 PATIENCE = 12.0  # seconds for a new transport to carry its first probe
-HOLD_DOWN = 60.0  # seconds in good health before an earlier transport is taken back
 FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds; doubled with each failure in a row
-FASTER = 0.7  # order = "fastest": another one must be this much quicker to be taken
+YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 30.0  # while nothing is up: an outage's age over YOUNG, within these seconds
+# Seconds for which a sign is not listened to after it was false; doubled each time, within these; forgotten after CALM.
+DEAF: Mapping[Sign, tuple[float, float]] = {
+    "refused": (1.0, 60.0),
+    "silent": (1.0, 60.0),
+    "hung": (1.0, 60.0),
+    "forged": (10.0, 300.0),
+    "stalled": (20.0, 600.0),
+}
+CALM = 120.0
 
 
 def step(settings: Settings, state: State, event: Event, now: float) -> State:
@@ -66,7 +118,7 @@ def take(state: State, event: Event, now: float) -> State:
         case Wished(name):
             return replace(state, wish=name)
         case WanChanged(up):
-            return state if up == state.wan_up else replace(state, wan_up=up, wan_since=now)
+            return state if up == state.wan_up else line_changed(state, up, now)
         case Resolved(host, addresses) if addresses:
             return replace(state, addresses=_with(state.addresses, host, addresses))
         case Misapplied(what, error):
@@ -75,35 +127,107 @@ def take(state: State, event: Event, now: float) -> State:
         case Diagnosing(until):
             return replace(state, diagnosing_until=until)
         case Exited(name, error):
-            return leave(state, name, error, now)
-        case Probed(name, latency, error) if name in state.health:
-            return probed(state, name, latency, error, now)
+            return move(state, name, "ended", now, error)
+        case Suspected(name, sign):
+            return suspect(state, name, sign, now)
+        case Probed(name, float()):
+            return carried(state, event, now)
+        case Probed(name, None, error, finding):
+            return move(state, name, finding, now, error)
+        case Carried(name, what, ok):
+            return note_carried(state, name, what, ok, now)
         case Configured() | Drifted() | Tick() | Probed() | Resolved():
             return state
     return state
 
 
-def probed(state: State, name: str, latency: float | None, error: str, now: float) -> State:
-    match state.health[name], latency:
-        case Starting(failures=failures), float():
-            return _set(state, name, Up(now, latency, failures=failures))
-        case Up() as up, float():
-            return _set(state, name, replace(up, latency_ms=latency, strikes=0))
-        case Up() as up, None if _line_is_steady(state, now):
-            if up.strikes + 1 >= STRIKES:
-                return leave(state, name, error, now)
-            return _set(state, name, replace(up, strikes=up.strikes + 1))
-        case Starting(), None if state.wan_up:
-            return replace(state, errors=_with(state.errors, name, error))
+# -- evidence -----------------------------------------------------------------------------------------------------
+
+
+def move(state: State, name: str, evidence: str, now: float, error: str = "") -> State:
+    """What TABLE says of `evidence`, for what needs no more than its name."""
+    health = state.health.get(name)
+    row = ROWS.get((type(health).__name__, evidence))
+    if error and isinstance(health, Starting) and state.wan_up:
+        state = replace(state, errors=_with(state.errors, name, error))
+    match health:
+        case Starting() | Up() if row and row.to == "Down":
+            return leave(state, name, evidence, error, now)
+        case Up() if row and row.points and steady(state, now):
+            points = health.points + row.points
+            if points >= LEAVE:
+                return leave(state, name, evidence, error, now)
+            return _set(state, name, replace(health, points=points))
     return state
 
 
-def _line_is_steady(state: State, now: float) -> bool:
-    """A probe that failed just after the line came back began while it was down, or has to wait for it to settle."""
+def suspect(state: State, name: str, sign: Sign, now: float) -> State:
+    match state.health.get(name):
+        case Up(points=0) as up if steady(state, now) and now >= deaf_until(up, sign):
+            return _set(state, name, replace(up, points=ROWS["Up", "sign"].points, sign=sign))
+    return state
+
+
+def carried(state: State, probe: Probed, now: float) -> State:
+    """Up it is, and forgiven: but a probe that began before the sign says nothing about it."""
+    latency = probe.latency_ms or 0.0
+    match state.health.get(probe.name):
+        case Starting(failures=failures):
+            return _set(state, probe.name, Up(now, latency, failures=failures, seen=now, rate=probe.rate))
+        case Up() as up:
+            seen = replace(up, latency_ms=latency, seen=now, rate=probe.rate or up.rate)
+            forgiven = up.sign in (None, probe.sign)
+            return _set(state, probe.name, forgive(seen, now) if forgiven else seen)
+    return state
+
+
+def forgive(up: Up, now: float) -> Up:
+    """A sign that proved false is deaf for a while, longer each time it does so in a row."""
+    if up.sign is None:
+        return replace(up, points=0)
+    first, longest = DEAF[up.sign]
+    count, until = {kind: (n, t) for kind, n, t in up.alarms}.get(up.sign, (0, now))
+    count = 1 if now > until + CALM else count + 1
+    deaf = (up.sign, count, now + min(longest, first * 2.0 ** min(count - 1, 10)))
+    return replace(up, points=0, sign=None, alarms=(*(a for a in up.alarms if a[0] != up.sign), deaf))
+
+
+def deaf_until(up: Up, sign: Sign) -> float:
+    return next((until for kind, _, until in up.alarms if kind == sign), float("-inf"))
+
+
+def note_carried(state: State, name: str, what: str, ok: bool, now: float) -> State:
+    """UDP and IPv6 have a health of their own. Where even TCP is doubted, their failing says nothing."""
+    match state.health.get(name):
+        case Up(points=0) as up if ok or steady(state, now):
+            count = 0 if ok else dict(up.lost).get(what, 0) + 1
+            kept = tuple(pair for pair in up.lost if pair[0] != what)
+            return _set(state, name, replace(up, lost=(*kept, (what, min(count, ladder.LOST))) if count else kept))
+    return state
+
+
+def steady(state: State, now: float) -> bool:
+    """What fails just after the line came back began while it was down, or has to wait for it to settle."""
     return state.wan_up and now >= state.wan_since + SETTLED
 
 
-def leave(state: State, name: str, error: str, now: float) -> State:
+def line_changed(state: State, up: bool, now: float) -> State:
+    state = replace(state, wan_up=up, wan_since=now)
+    health = {name: _fresh(h, now) if up else h for name, h in state.health.items()}
+    return replace(state, health=MappingProxyType(health))
+
+
+def _fresh(health: Health, now: float) -> Health:
+    match health:
+        case Down():
+            return replace(health, until=now)
+        case Starting():
+            return replace(health, since=now)
+        case Up():
+            return replace(health, points=0, sign=None)
+
+
+def leave(state: State, name: str, evidence: str, error: str, now: float) -> State:
     """Let a failed transport rest. Its child is stopped and its flows are cut, because plan no longer has it."""
     match state.health.get(name):
         case None | Down():
@@ -111,10 +235,21 @@ def leave(state: State, name: str, error: str, now: float) -> State:
         case Starting(failures=failures):
             failures += 1
         case Up(since=since, failures=failures):
-            failures = failures + 1 if now < since + HOLD_DOWN else 1  # good for a moment only: it is flapping
-    rest = min(LONGEST_REST, FIRST_REST * 2 ** min(failures - 1, 10))
-    rested = _set(state, name, Down(now + rest, failures, error))
+            failures = failures + 1 if now < since + ladder.HOLD_DOWN else 1  # good for a moment only: it is flapping
+    rested = _set(state, name, Down(now + _rest(state, name, evidence, failures, now), failures, error))
     return replace(rested, errors=_with(state.errors, name, error))
+
+
+def _rest(state: State, name: str, evidence: str, failures: int, now: float) -> float:
+    rest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures - 1, 10))
+    alone = not any(isinstance(health, Up) for other, health in state.health.items() if other != name)
+    if not alone or evidence == "ended":  # an engine that cannot even run is not helped by haste
+        return rest
+    outage = now - state.since if state.active is None else 0.0
+    return min(rest, BRIEF, max(BRIEFEST, outage / YOUNG))
+
+
+# -- what follows -------------------------------------------------------------------------------------------------
 
 
 def tend(settings: Settings, state: State, now: float) -> State:
@@ -132,12 +267,11 @@ def tend(settings: Settings, state: State, now: float) -> State:
     )
     for name, health in kept.items():
         if isinstance(health, Starting) and now >= health.since + PATIENCE and state.wan_up:
-            state = leave(state, name, state.errors.get(name, "no probe came through"), now)
-    return _start(settings, state, now)
+            state = move(state, name, "patience", now, state.errors.get(name, "no probe came through"))
+    return _start(state, ladder.wanted(settings, state, now), now)
 
 
-def _start(settings: Settings, state: State, now: float) -> State:
-    wanted = _wanted(settings, state, now)
+def _start(state: State, wanted: list[str], now: float) -> State:
     health: dict[str, Health] = {n: h for n, h in state.health.items() if isinstance(h, Down) or n in wanted}
     for name in wanted:
         match state.health.get(name):
@@ -148,55 +282,12 @@ def _start(settings: Settings, state: State, now: float) -> State:
     return replace(state, health=MappingProxyType(health))
 
 
-def _wanted(settings: Settings, state: State, now: float) -> list[str]:
-    """Which transports should have a child: the chosen one, healthy ones, the next in order; and one retry.
-
-    A healthy standby is not given up to retry an earlier one: the retry runs beside it until it has shown itself.
-    """
-    listed = [e.name for e in settings.enabled if not _resting(state.health.get(e.name), now)]
-    first = state.wish if state.wish is not None else state.active
-    ready = sorted(listed, key=lambda name: (name != first, not isinstance(state.health.get(name), Up)))
-    warm = ready[: 1 + settings.standby]
-    retry = next((name for name in listed if name not in warm), None)
-    earlier = retry is not None and any(listed.index(retry) < listed.index(name) for name in warm)
-    return [*warm, retry] if retry is not None and earlier else warm
-
-
-def _resting(health: Health | None, now: float) -> bool:
-    return isinstance(health, Down) and now < health.until
-
-
 def choose(settings: Settings, state: State, now: float) -> State:
     """Which transport carries new flows, given the health of all."""
-    best = _best(settings, state, now)
-    return state if best == state.active else replace(state, active=best, since=now)
-
-
-def _best(settings: Settings, state: State, now: float) -> str | None:
-    ups = {e.name: h for e in settings.enabled if isinstance(h := state.health.get(e.name), Up)}
-    if state.wish is not None:
-        return state.wish if state.wish in ups else None
-    active = ups.get(state.active or "")
-    if active is None:
-        return min(ups, key=lambda name: _rank(settings, ups, name)) if ups else None
-    better = [name for name, h in ups.items() if _is_better(settings, ups, name, state.active or "", now)]
-    return min(better, key=lambda name: _rank(settings, ups, name)) if better else state.active
-
-
-def _rank(settings: Settings, ups: Mapping[str, Up], name: str) -> tuple[bool, float]:
-    """Smaller is better. A suspect comes after all that are not."""
-    order = ups[name].latency_ms if settings.order == "fastest" else list(ups).index(name)
-    return ups[name].strikes > 0, order
-
-
-def _is_better(settings: Settings, ups: Mapping[str, Up], name: str, active: str, now: float) -> bool:
-    """Good enough to leave a working transport for: proven for a while, and earlier listed or clearly faster."""
-    up, proven = ups[name], now >= ups[name].since + HOLD_DOWN
-    if name == active or up.strikes:
-        return False
-    if settings.order == "fastest":
-        return proven and up.latency_ms < FASTER * ups[active].latency_ms
-    return (proven or not up.failures) and list(ups).index(name) < list(ups).index(active)
+    best = ladder.best(settings, state, now)
+    if best == state.active:
+        return state
+    return replace(state, active=best, last_good=best or state.last_good, since=now)
 
 
 def _unless_over(until: float | None, now: float) -> float | None:
@@ -217,7 +308,7 @@ def _due(name: str, health: Health, active: str | None) -> float:
         case Starting(since=since):
             return since + PATIENCE
         case Up(since=since):
-            return since + HOLD_DOWN if name != active else 0.0
+            return since + ladder.HOLD_DOWN if name != active else 0.0
 
 
 def _slots(settings: Settings, slots: Mapping[str, int]) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,26 +17,31 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
-from routerd.host.children import Child, Children
+from routerd.host.children import ENGINES, Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
 from routerd.host.routing import apply_addresses, apply_routes, apply_rules, interfaces
+from routerd.host.traffic import Traffic
 from routerd.model import (
     DIRECT_SLOT,
+    LAST_SLOT,
     UPSTREAM_SLOT,
     Drifted,
     Event,
     Exited,
+    Launch,
     Link,
     Misapplied,
     Plan,
     Resolved,
+    Sample,
     WanChanged,
 )
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
 from routerd.probe.prober import Prober
+from routerd.probe.vigil import Vigil
 from routerd.render.guard import GUARD
 from routerd.render.policy import POLICY
 
@@ -54,7 +59,9 @@ class World:
         self._guard = OwnedTable(GUARD)
         self._links = Links()
         self._children = Children(self._ended)
-        self._prober = Prober(put)
+        self._traffic = Traffic()
+        self._prober = Prober(put, self._count)
+        self._vigil = Vigil(put, self._read, self._prober)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
@@ -70,6 +77,7 @@ class World:
         await self._links.probe(self._netlink)
         self._monitor.start()
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
+        self._tasks["vigil"] = asyncio.create_task(self._vigil.run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -79,6 +87,7 @@ class World:
         self._monitor.stop()
         self._prober.apply(())
         await self._children.stop_all()
+        self._traffic.close()
         self._netlink.close()
 
     # -- apply ----------------------------------------------------------------------------------------------------
@@ -101,6 +110,7 @@ class World:
             await self._part("links", self._make_links, plan)
             await self._part("conntrack", partial(self._cut, before), plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
+        self._vigil.launches = plan.launches
         self._prober.apply(plan.probes)
         self._plan = plan
         self._look_up(plan)
@@ -186,9 +196,9 @@ class World:
 
     async def _cut(self, before: Plan | None, plan: Plan) -> None:
         """Flows of exits that are gone or made anew are cut at once, so that apps reconnect now."""
-        old = {launch.slot: launch for launch in before.launches} if before else {}
-        new = {launch.slot: launch for launch in plan.launches}
-        gone = [slot for slot, launch in old.items() if new.get(slot) != launch]
+        old = {launch.slot: _child(launch) for launch in before.launches} if before else {}
+        new = {launch.slot: _child(launch) for launch in plan.launches}
+        gone = [slot for slot, child in old.items() if new.get(slot) != child]
         if gone:
             conntrack.cut([*gone, DIRECT_SLOT])
 
@@ -210,6 +220,20 @@ class World:
                 self._put(Misapplied("lookup", str(e)))
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 2)
+
+    def _read(self, launches: Sequence[Launch]) -> dict[str, Sample]:
+        try:
+            return self._traffic.read(launches)
+        except OSError:  # a lost answer: the next look is soon
+            return {}
+
+    def _count(self, name: str) -> Sample:
+        launches = [launch for launch in self._plan.launches if launch.name == name] if self._plan else []
+        return self._read(launches).get(name, Sample())
+
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """Bytes up and down of each transport that runs, on the WAN's wire."""
+        return {name: (sample.up, sample.down) for name, sample in self._vigil.samples.items()}
 
     # -- what the world says --------------------------------------------------------------------------------------
 
@@ -266,8 +290,15 @@ class World:
 
 def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
     launches = [launch for launch in plan.launches if not (kernel_wireguard and isinstance(launch.exit, Link))]
-    services = [Child(f"service:{s.name}", s.argv, s.stdin) for s in plan.services]
-    return [Child(launch.name, launch.argv, launch.stdin) for launch in launches] + services
+    services = [
+        Child(f"service:{service.name}", service.argv, service.stdin, ENGINES + LAST_SLOT + number)
+        for number, service in enumerate(plan.services, 1)
+    ]
+    return [_child(launch) for launch in launches] + services
+
+
+def _child(launch: Launch) -> Child:
+    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot)
 
 
 def _kernel_part(plan: Plan) -> tuple[object, ...]:

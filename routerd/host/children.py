@@ -1,8 +1,8 @@
 """Child processes: starts what should run, stops what should not, says when one has ended.
 
-Each child dies with us (PR_SET_PDEATHSIG), runs without root where its program can be reached without it, keeps no
-capability but those for networks, and gets its configuration on stdin. What it prints is read and thrown away but for
-its last line: engines' messages name the household's destinations.
+Each child dies with us (PR_SET_PDEATHSIG), runs without root where its program can be reached without it (an engine as
+a user of its own), keeps no capability but those for networks, and gets its configuration on stdin. What it prints is
+read and thrown away but for its last line: engines' messages name the household's destinations.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from pathlib import Path
 from routerd.host import engines, sockets
 
 NOBODY = 65534
+# The engine of slot N runs as this user plus N: its sockets are told from all others by it. Of a range that systemd's
+# UIDS-GIDS.md lists as unused; nobody needs to be in /etc/passwd to run something.
+ENGINES = 0x7C770000
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
 EARLY = 2.0  # seconds: a child that ends this soon could not start, and its last line says why
 PRIVILEGED = ("wireguard-go",)  # makes its interface through /dev/net/tun and its socket under /var/run
@@ -33,6 +36,7 @@ class Child:
     name: str
     argv: tuple[str, ...]
     stdin: str = field(default="", repr=False)
+    uid: int = NOBODY
 
 
 Report = Callable[[str, str], None]  # a child's name, and how it ended
@@ -42,6 +46,7 @@ Report = Callable[[str, str], None]  # a child's name, and how it ended
 class _Running:
     child: Child
     process: Process
+    uid: int
     watch: asyncio.Task[None]
 
 
@@ -66,14 +71,15 @@ class Children:
     async def _start(self, child: Child) -> None:
         try:
             argv = engines.resolve(child.argv)
+            uid = user(argv, child)
             process = await asyncio.create_subprocess_exec(
-                *confined(argv, child.argv[0]), stdin=PIPE, stdout=DEVNULL, stderr=PIPE, start_new_session=True
+                *confined(argv, child.argv[0], uid), stdin=PIPE, stdout=DEVNULL, stderr=PIPE, start_new_session=True
             )
         except (engines.EngineMissing, OSError) as e:
             self._report(child.name, str(e))
             return
         watch = asyncio.create_task(self._watch(child, process))
-        self._running[child.name] = _Running(child, process, watch)
+        self._running[child.name] = _Running(child, process, uid, watch)
 
     async def _watch(self, child: Child, process: Process) -> None:
         loop = asyncio.get_running_loop()
@@ -95,7 +101,7 @@ class Children:
         """Resets its connections first: the household's apps learn at once that this way is gone."""
         del self._running[running.child.name]
         with contextlib.suppress(OSError):
-            sockets.reset(running.process.pid)
+            sockets.reset(running.process.pid, running.uid if running.uid >= ENGINES else 0)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.process.pid, signal.SIGKILL)
         await running.process.wait()
@@ -104,7 +110,13 @@ class Children:
         await self.apply(())
 
 
-def confined(argv: tuple[str, ...], engine: str) -> tuple[str, ...]:
+def user(argv: tuple[str, ...], child: Child) -> int:
+    """Whom it runs as: itself where it can, us where it must (or where we are not root either)."""
+    ours = os.geteuid()
+    return child.uid if ours == 0 and child.argv[0] not in PRIVILEGED and reachable(argv) else ours
+
+
+def confined(argv: tuple[str, ...], engine: str, uid: int) -> tuple[str, ...]:
     prefix = ["setpriv", "--pdeathsig", "SIGKILL"]
     if engine not in PRIVILEGED and os.geteuid() == 0:
         prefix += [
@@ -113,8 +125,8 @@ def confined(argv: tuple[str, ...], engine: str) -> tuple[str, ...]:
             f"--inh-caps={CAPABILITIES}",
             f"--ambient-caps={CAPABILITIES}",
         ]
-        if reachable(argv):
-            prefix += ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+        if uid:
+            prefix += ["--reuid", str(uid), "--regid", str(NOBODY), "--clear-groups"]
     return (*prefix, "--", *argv)
 
 

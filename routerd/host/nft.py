@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from routerd.host import nfnetlink
 
+_STATELESS = 1 << 2  # NFT_CTX_OUTPUT_STATELESS, nftables/libnftables.h: what a counter has counted is no difference
+
 
 class NftError(RuntimeError):
     """The kernel or the parser refused; the message is libnftables' own first line."""
@@ -32,6 +34,7 @@ class Nft:
         self._context = ctypes.c_void_p(self._lib.nft_ctx_new(0))
         self._lib.nft_ctx_buffer_output(self._context)
         self._lib.nft_ctx_buffer_error(self._context)
+        self._lib.nft_ctx_output_set_flags(self._context, _STATELESS)
 
     def run(self, text: str) -> str:
         failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())

@@ -1,7 +1,7 @@
-"""Resets a process's TCP connections through sock_diag (SOCK_DESTROY), so that both their ends know at once.
+"""sock_diag: resets an engine's TCP connections (SOCK_DESTROY), and sees whether it takes new ones.
 
 A killed engine's sockets would be closed in silence or with a FIN that looks like a finished download; destroyed ones
-send a reset, and the household's apps reconnect.
+send a reset, and the household's apps reconnect. An engine is known by the user id that it alone runs as.
 """
 
 from __future__ import annotations
@@ -10,25 +10,45 @@ import os
 import re
 import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 _SOCK_DIAG, _BY_FAMILY, _DESTROY = 4, 20, 21  # linux/netlink.h, linux/sock_diag.h
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
-_ALL_BUT_LISTEN = 0xFFF & ~(1 << 10) & ~(1 << 7) & ~(1 << 6)  # not LISTEN, CLOSE, TIME_WAIT
+_LISTEN = 1 << 10
+_ALL_BUT_LISTEN = 0xFFF & ~_LISTEN & ~(1 << 7) & ~(1 << 6)  # nor CLOSE, TIME_WAIT
+_DIAG = struct.Struct("=BBBB48sIIIII")  # inet_diag_msg, linux/inet_diag.h
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
-def reset(pid: int) -> int:
-    """How many connections of `pid` were reset."""
-    inodes = _sockets_of(pid)
+def connect() -> socket.socket:
+    found = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG)
+    found.settimeout(1)
+    return found
+
+
+def reset(pid: int, uid: int) -> int:
+    """How many connections were reset: those of user `uid`; for root's, who has others too, those of process `pid`."""
+    inodes = set() if uid else _sockets_of(pid)
     count = 0
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as diag:
-        diag.settimeout(1)
-        for family in (socket.AF_INET, socket.AF_INET6):
-            for identity in [found for inode, found in _connections(diag, family) if inode in inodes]:
-                diag.send(_message(_DESTROY, _REQUEST | _ACK, family, identity))
+    with connect() as diag:
+        for family in _FAMILIES:
+            found = list(_dump(diag, family, _ALL_BUT_LISTEN))
+            for identity in [i for i, owner, inode, _ in found if (owner == uid if uid else inode in inodes)]:
+                diag.send(_message(_DESTROY, _REQUEST | _ACK, family, _ALL_BUT_LISTEN, identity))
                 diag.recv(1 << 14)
                 count += 1
     return count
+
+
+def backlogs(diag: socket.socket) -> dict[int, int]:
+    """Port -> connections that its listener has not taken yet. A sound engine takes them within a moment."""
+    found: dict[int, int] = {}
+    for family in _FAMILIES:
+        for identity, _, _, waiting in _dump(diag, family, _LISTEN):
+            port = int.from_bytes(identity[:2])
+            found[port] = found.get(port, 0) + waiting
+    return found
 
 
 def _sockets_of(pid: int) -> set[int]:
@@ -49,21 +69,21 @@ def _target(path: Path) -> str:
         return ""
 
 
-def _connections(diag: socket.socket, family: int) -> list[tuple[int, bytes]]:
-    """Inode and inet_diag_sockid (48 bytes) of each connection."""
-    diag.send(_message(_BY_FAMILY, _REQUEST | _DUMP, family, b"\0" * 48))
-    found: list[tuple[int, bytes]] = []
+def _dump(diag: socket.socket, family: int, states: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """inet_diag_sockid, user id, inode and receive queue (of a listener: its accept queue) of each TCP socket."""
+    diag.send(_message(_BY_FAMILY, _REQUEST | _DUMP, family, states, b"\0" * 48))
     while True:
         data = diag.recv(1 << 18)
         offset = 0
         while offset + 16 <= len(data):
             length, kind = struct.unpack_from("=IH", data, offset)
             if kind != _BY_FAMILY:  # NLMSG_DONE or an error ends the dump
-                return found
-            found.append((struct.unpack_from("=I", data, offset + 16 + 68)[0], data[offset + 20 : offset + 68]))
+                return
+            *_, identity, _, queue, _, uid, inode = _DIAG.unpack_from(data, offset + 16)
+            yield identity, uid, inode, queue
             offset += (length + 3) & ~3
 
 
-def _message(kind: int, flags: int, family: int, identity: bytes) -> bytes:
-    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _ALL_BUT_LISTEN) + identity
+def _message(kind: int, flags: int, family: int, states: int, identity: bytes) -> bytes:
+    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, states) + identity
     return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
@@ -15,15 +16,23 @@ from urllib.parse import urlsplit
 
 import h11
 
-LARGEST = 1 << 17  # bytes of a body
+from routerd.model import Finding
+
+ENOUGH = 1 << 17  # bytes of a body, where nobody asks for less
 
 
 class ProbeError(Exception):
     """Why it did not come through, in a few words; never with an address of the household's."""
 
+    def __init__(self, words: str, finding: Finding = "silent") -> None:
+        super().__init__(words)
+        self.finding = finding
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`body` ends where the asker had enough."""
+
     status: int
     body: bytes
 
@@ -33,26 +42,33 @@ def _context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def fetch(url: str, address: str, mark: int, timeout: float) -> Answer:
-    """GETs `url` at `address` through the exit of `mark`. Raises ProbeError."""
+async def fetch(
+    url: str,
+    address: str,
+    mark: int,
+    timeout: float,
+    enough: int = ENOUGH,
+    grown: Callable[[int], None] = lambda _size: None,
+) -> Answer:
+    """GETs `url` at `address` through the exit of `mark`. `grown` hears of each part's size. Raises ProbeError."""
     try:
         async with asyncio.timeout(timeout):
-            return await _fetch(url, address, mark)
+            return await _fetch(url, address, mark, enough, grown)
     except TimeoutError as e:
         raise ProbeError("no answer in time") from e
     except ssl.SSLCertVerificationError as e:
-        raise ProbeError(f"the certificate is not the site's: {e.verify_message}") from e
+        raise ProbeError(f"the certificate is not the site's: {e.verify_message}", "forged") from e
     except ssl.SSLError as e:
-        raise ProbeError(f"TLS failed: {e.reason or 'broken off'}") from e
+        raise ProbeError(f"TLS failed: {e.reason or 'broken off'}", "refused") from e
     except ConnectionRefusedError as e:
-        raise ProbeError("refused") from e
+        raise ProbeError("refused", "refused") from e
     except ConnectionResetError as e:
-        raise ProbeError("reset") from e
+        raise ProbeError("reset", "refused") from e
     except (OSError, h11.ProtocolError) as e:
-        raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off") from e
+        raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off", "refused") from e
 
 
-async def _fetch(url: str, address: str, mark: int) -> Answer:
+async def _fetch(url: str, address: str, mark: int, enough: int, grown: Callable[[int], None]) -> Answer:
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
@@ -66,7 +82,7 @@ async def _fetch(url: str, address: str, mark: int) -> Answer:
     # asyncio closes it when this fails. Closing it here too would give its number away while a transport still has it.
     reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname=parts.hostname)
     try:
-        return await _talk(reader, writer, _request(url))
+        return await _talk(reader, writer, _request(url), enough, grown)
     finally:
         writer.transport.abort()  # alone: behind close() it raises on Python 3.11.2 when the peer has closed first
 
@@ -79,20 +95,27 @@ def _request(url: str) -> h11.Request:
     return h11.Request(method="GET", target=target, headers=headers)
 
 
-async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request) -> Answer:
+async def _talk(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    request: h11.Request,
+    enough: int,
+    grown: Callable[[int], None],
+) -> Answer:
     connection = h11.Connection(h11.CLIENT)
     sent = connection.send(request) or b""
     writer.write(sent + (connection.send(h11.EndOfMessage()) or b""))
-    status, received = 0, b""
+    status, received = 0, bytearray()
     while True:
         match connection.next_event():
             case h11.NEED_DATA:
-                connection.receive_data(await reader.read(1 << 15))
+                connection.receive_data(await reader.read(1 << 14))
             case h11.Response(status_code=status):
                 pass
             case h11.Data(data=data):
                 received += data
-                if len(received) > LARGEST:
-                    return Answer(status, received)
+                grown(len(data))
+                if len(received) >= enough:
+                    return Answer(status, bytes(received))
             case h11.EndOfMessage() | h11.ConnectionClosed():
-                return Answer(status, received)
+                return Answer(status, bytes(received))

@@ -1,116 +1,172 @@
 """Probes each transport by the household's own path: a marked socket enters the exit as a household packet does.
 
-No fixed rhythm: each pause is jittered. A strike brings the next probe at once, through several targets in parallel.
+No fixed rhythm: each pause is jittered. A doubt ends the pause, and whatever probe is under way: the next one goes
+through several targets at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
-from routerd.model import Event, Probe, Probed, mark
+from routerd.model import Carried, Event, Probe, Probed, Sample, mark
 from routerd.plan import is_address
-from routerd.probe.https import Answer, ProbeError, fetch
+from routerd.probe import large, once, udp
+from routerd.probe.https import ProbeError, fetch
 from routerd.probe.lookup import lookup
+from routerd.probe.names import Names
 
-FIRST_TIMEOUT, SHORTEST, LONGEST = 5.0, 1.5, 4.0  # seconds
-PATIENT = 6.0  # a probe may take this many times the last good latency
-REMEMBER = 600.0  # seconds an address of a target is kept
+SEVERAL = 3  # targets of a probe that decides
+UNKNOWN, SHORTEST, LONGEST = 1.5, 0.6, 4.0  # seconds of patience with silence: at first, at least, at most
+PATIENT = 5.0  # times the last good latency
+SOON = 5.0  # seconds after the first good probe comes the first large one
+AGAIN = 1200.0  # seconds between looks at IPv6
+
+Ask = Callable[[], Awaitable[bool | None]]
+
+
+@dataclass(slots=True)
+class _Runs:
+    probe: Probe
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    latency: float | None = None  # seconds
+    large_at: float = float("inf")
+    ipv6_at: float = 0.0
 
 
 @dataclass(slots=True)
 class Prober:
-    """One task for each probe of the plan. `put` gets Probed events."""
+    """One task for each probe of the plan. `put` gets Probed and Carried events; `count` reads a transport's Sample."""
 
     put: Callable[[Event], None]
-    _tasks: dict[str, tuple[Probe, asyncio.Task[None], asyncio.Event]] = field(default_factory=dict)
-    _latency: dict[str, float] = field(default_factory=dict)
-    _addresses: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
+    count: Callable[[str], Sample]
+    names: Names = field(default_factory=Names)
+    _runs: dict[str, _Runs] = field(default_factory=dict)
 
     def apply(self, probes: Iterable[Probe]) -> None:
         wanted = {probe.name: probe for probe in probes}
-        for name in [n for n in self._tasks if n not in wanted or wanted[n].slot != self._tasks[n][0].slot]:
-            self._tasks.pop(name)[1].cancel()
-            self._latency.pop(name, None)
+        for name in [n for n in self._runs if n not in wanted or wanted[n].slot != self._runs[n].probe.slot]:
+            if task := self._runs.pop(name).task:
+                task.cancel()
         for name, probe in wanted.items():
             self._tend(name, probe)
 
+    def latency(self, name: str) -> float:
+        """Seconds that its last good answer took; of one that gave none yet, what we are patient for."""
+        runs = self._runs.get(name)
+        return runs.latency if runs and runs.latency is not None else UNKNOWN
+
+    def watched(self) -> Probe | None:
+        return next((runs.probe for runs in self._runs.values() if runs.probe.watched), None)
+
     def _tend(self, name: str, probe: Probe) -> None:
-        if name not in self._tasks:
-            wake = asyncio.Event()
-            self._tasks[name] = (probe, asyncio.create_task(self._run(name, wake)), wake)
+        if name not in self._runs:
+            runs = self._runs[name] = _Runs(probe)
+            runs.task = asyncio.create_task(self._run(runs))
             return
-        before, task, wake = self._tasks[name]
-        self._tasks[name] = (probe, task, wake)
+        runs = self._runs[name]
+        before, runs.probe = runs.probe, probe
         if probe.urgent > before.urgent or probe.interval < before.interval:
-            wake.set()
+            runs.wake.set()
 
-    async def _run(self, name: str, wake: asyncio.Event) -> None:
+    async def _run(self, runs: _Runs) -> None:
         while True:
-            probe = self._tasks[name][0]
-            wake.clear()
-            self.put(await self._safely(probe))
-            await asyncio.sleep(0)  # lets the loop turn the event into a new Probe before the pause is chosen
+            runs.wake.clear()
+            waking = asyncio.create_task(runs.wake.wait())
+            probing = asyncio.create_task(self._round(runs))
             try:
-                async with asyncio.timeout(self._tasks[name][0].interval * random.uniform(0.7, 1.3)):
-                    await wake.wait()
-            except TimeoutError:
-                pass
+                await asyncio.wait({probing, waking}, return_when=asyncio.FIRST_COMPLETED)
+                if probing.done():
+                    await probing
+                    await asyncio.wait({waking}, timeout=runs.probe.interval * random.uniform(0.7, 1.3))
+            finally:
+                for task in (probing, waking):
+                    task.cancel()
+                await asyncio.gather(probing, waking, return_exceptions=True)
 
-    async def _safely(self, probe: Probe) -> Probed:
-        """A probe that breaks in a way we did not think of is a failed probe, and the prober lives on."""
+    async def _round(self, runs: _Runs) -> None:
+        """A probe, and what is looked at after a good one. One that breaks in a way we did not think of has failed."""
+        probe = runs.probe
         try:
-            return await self._once(probe)
+            found = await self._small(runs, probe)
+            if found.latency_ms is not None and (probe.sign == "stalled" or time.monotonic() >= runs.large_at):
+                found = await self._large(runs, probe, found)
+            self.put(found)
+            if found.latency_ms is not None and not probe.urgent:
+                await self._besides(runs, probe)
+        except once.Starved:
+            await asyncio.sleep(once.STEP)
         except Exception as e:
-            return Probed(probe.name, None, f"the probe itself failed: {type(e).__name__}")
+            self.put(Probed(probe.name, None, f"the probe itself failed: {type(e).__name__}", "slow"))
+        await asyncio.sleep(0)  # lets the loop turn the event into a new Probe before the pause is chosen
 
-    async def _once(self, probe: Probe) -> Probed:
-        count = min(3, len(probe.targets)) if probe.urgent or probe.name not in self._latency else 1
-        targets = random.sample(probe.targets, count)
-        tasks = [asyncio.create_task(self._through(probe, target)) for target in targets]
-        error = "no target"
+    async def _small(self, runs: _Runs, probe: Probe) -> Probed:
+        several = probe.urgent or runs.latency is None
+        targets = random.sample(probe.targets, min(SEVERAL if several else 1, len(probe.targets)))
+        patience = UNKNOWN if runs.latency is None else min(LONGEST, max(SHORTEST, PATIENT * runs.latency))
         try:
-            for done in asyncio.as_completed(tasks):
-                try:
-                    latency = await done
-                    self._latency[probe.name] = latency
-                    return Probed(probe.name, latency * 1000)
-                except ProbeError as e:
-                    error = str(e)
-            return Probed(probe.name, None, error)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            took = await once.race(probe, targets, self.names, patience, lambda: self.count(probe.name))
+        except ProbeError as e:
+            return Probed(probe.name, None, str(e), e.finding, sign=probe.sign)
+        if runs.latency is None:
+            runs.large_at = time.monotonic() + SOON
+        runs.latency = took
+        return Probed(probe.name, took * 1000, sign=probe.sign)
 
-    async def _through(self, probe: Probe, target: str) -> float:
-        """Seconds from the first packet to a verified answer; a look-up that was needed first is not counted."""
-        known = self._latency.get(probe.name)
-        timeout = FIRST_TIMEOUT if known is None else min(LONGEST, max(SHORTEST, PATIENT * known))
-        address = await self._address(probe, target, timeout)
-        began = time.monotonic()
-        _judge(target, await fetch(target, address, mark(probe.slot), timeout))
-        return time.monotonic() - began
+    async def _large(self, runs: _Runs, probe: Probe, small: Probed) -> Probed:
+        runs.large_at = time.monotonic() + probe.large_every * random.uniform(0.7, 1.3)
+        sources = random.sample(probe.large, min(2, len(probe.large)))
+        gots = await asyncio.gather(*(self._measure(probe, source) for source in sources))
+        rate, stuck = large.verdict(gots)
+        if stuck:
+            return Probed(probe.name, None, f"large answers are {stuck}", "frozen", sign=probe.sign)
+        return Probed(probe.name, small.latency_ms, rate=rate, sign=probe.sign)
 
-    async def _address(self, probe: Probe, target: str, timeout: float) -> str:
+    async def _measure(self, probe: Probe, source: str) -> large.Got | None:
+        try:
+            address = await self.names.address(probe, source, once.LONGEST)
+        except ProbeError:
+            return None
+        return await large.measure(source, address, mark(probe.slot))
+
+    async def _besides(self, runs: _Runs, probe: Probe) -> None:
+        if probe.udp:
+            name = urlsplit(random.choice(probe.targets)).hostname or ""
+            await self._twice(probe, "udp", lambda: udp.carries(probe.slot, probe.udp, name))
+        if time.monotonic() >= runs.ipv6_at:
+            runs.ipv6_at = time.monotonic() + AGAIN
+            await self._twice(probe, "ipv6", lambda: _ipv6(probe))
+
+    async def _twice(self, probe: Probe, what: Literal["udp", "ipv6"], ask: Ask) -> None:
+        """Once, where it is carried; where not, again at once: it takes two to say so."""
+        for _ in range(2):
+            if (ok := await ask()) is None:
+                return
+            self.put(Carried(probe.name, what, ok))
+            if ok:
+                return
+
+
+async def _ipv6(probe: Probe) -> bool | None:
+    """None where no target has an IPv6 address to try."""
+    for target in probe.targets:
         host = urlsplit(target).hostname or ""
-        if is_address(host):
-            return host
-        until, address = self._addresses.get((probe.name, host), (0.0, ""))
-        if time.monotonic() > until:
-            found = await lookup(host, probe.resolvers, probe.slot, timeout)
-            address = str(found[0])
-            self._addresses[(probe.name, host)] = (time.monotonic() + REMEMBER, address)
-        return address
+        with contextlib.suppress(ProbeError):
+            if not is_address(host) and (found := await lookup(host, probe.resolvers, probe.slot, 2.0, "AAAA")):
+                return await _answers(target, str(found[0]), probe.slot)
+    return None
 
 
-def _judge(target: str, answer: Answer) -> None:
-    """A verified certificate and the right answer: neither a block page nor a captive portal gives both."""
-    if target.endswith("generate_204") and (answer.status != 204 or answer.body):
-        raise ProbeError(f"the answer was changed on the way (status {answer.status})")
-    if not 200 <= answer.status < 400:
-        raise ProbeError(f"the target answered with status {answer.status}")
+async def _answers(target: str, address: str, slot: int) -> bool:
+    try:
+        await fetch(target, address, mark(slot), once.LONGEST)
+    except ProbeError:
+        return False
+    return True

@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from routerd.model import DIRECT_SLOT, OWN_FLOW, OWN_SLOT, Direct, Launch, Link, Refuse, Tproxy
-from routerd.render.words import chain, ct_is, hexadecimal, is_, rooms, rule, set_ct, set_mark, set_own_ct, slot_of
+from routerd.render.words import (
+    ENTERED,
+    chain,
+    ct_is,
+    hexadecimal,
+    is_,
+    rooms,
+    rule,
+    set_ct,
+    set_mark,
+    set_own_ct,
+    slot_of,
+)
 
 Choice = int | Direct | Refuse
 
@@ -48,7 +60,7 @@ def _exit(slot: int) -> list[str]:
 def _into(launch: Launch) -> list[str]:
     """Marks the packet, hands it to the engine or the link, and refuses what that cannot carry."""
     enter = [*_enter(launch.exit), rule("goto refuse", "what this exit does not carry")]
-    return [rule(set_mark(launch.slot), "this exit"), *enter]
+    return [rule(f'{set_mark(launch.slot)} counter name "{ENTERED}{launch.slot}"', "this exit"), *enter]
 
 
 def _enter(way: Tproxy | Link) -> list[str]:

@@ -17,9 +17,13 @@ from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, UPSTREAM_SLOT, Launch, Lin
 from routerd.render import exits
 from routerd.render.guard import Ports
 from routerd.render.words import (
+    BACK,
+    ENTERED,
     FROM_NEIGHBOURS,
     LINKS,
     NEIGHBOURS,
+    OUT,
+    RESETS,
     base,
     chain,
     ct_is,
@@ -47,7 +51,7 @@ class Policy:
     ports: Ports
     launches: tuple[Launch, ...]
     may_go_direct: bool
-    upstreams: tuple[Upstream, ...]
+    resolvers: tuple[Upstream, ...]  # asked straight from the box, while a server's name has no address
     diagnosing: bool = False
     devices: tuple[tuple[str, exits.Choice], ...] = ()
     direct_networks: tuple[str, ...] = ()
@@ -85,15 +89,16 @@ def policy(p: Policy) -> str:
         chain("in_clear", [*_in_clear(p), last()]),
         chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
         chain("for_box_from_wan", [*_for_box_from_wan(p), last()]),
+        chain("answered", _answered(launches)),
         chain("for_box_from_lo", [rule("accept", "the box to itself")]),
         *(chain(f"for_box_from_{slot}", [*_for_box_from_link(), last()]) for slot, _ in links),
         chain("box_to_lan", [rule("accept", "to the household")]),
-        chain("box_to_wan", [*_box_to_wan(p), last()]),
+        chain("box_to_wan", [*_box_to_wan(p, launches), last()]),
         chain("box_to_lo", [rule("accept", "the box to itself")]),
         *(chain(f"box_to_{slot}", [*_box_to_link(slot), last()]) for slot, _ in links),
         *exits.chains(launches, p.may_go_direct),
     ]
-    return _whole(chains)
+    return _whole(chains, [f"{count}{launch.slot}" for launch in launches for count in (ENTERED, OUT, BACK, RESETS)])
 
 
 def switch(choice: exits.Choice) -> str:
@@ -237,10 +242,24 @@ def _for_box_from_lan(p: Policy) -> list[str]:
 
 def _for_box_from_wan(p: Policy) -> list[str]:
     return [
-        rule(f"{ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
+        rule(f"{ct_is(UPSTREAM_SLOT)} goto answered", "answers to a transport"),
         *_answers_to_diagnosis(p),
         rule("udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
+    ]
+
+
+def _answered(launches: Sequence[Launch]) -> list[str]:
+    """Counts them: silence, and resets, are the watchdog's cheapest signs."""
+    answers = [(launch.slot, _place("s", upstream)) for launch in launches for upstream in launch.upstreams]
+    return [
+        *(
+            rule(f'{place} tcp flags rst counter name "{RESETS}{slot}"', "reset by its server, or in its name")
+            for slot, place in answers
+            if " tcp " in place
+        ),
+        *(rule(f'{place} counter name "{BACK}{slot}" accept', "its server answers") for slot, place in answers),
+        rule("accept", "answers to the box's own look-ups"),
     ]
 
 
@@ -252,22 +271,28 @@ def _box_to_link(slot: int) -> list[str]:
     return [rule(f"{is_(slot)} {set_own_ct(slot)} accept", "the box's own, into the tunnel")]
 
 
-def _box_to_wan(p: Policy) -> list[str]:
+def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     return [
-        *(_upstream(upstream) for upstream in sorted(set(p.upstreams), key=str)),
+        *(_upstream(upstream, f' counter name "{OUT}{e.slot}"') for e in launches for upstream in e.upstreams),
+        *(_upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
         *_diagnosis(p),
         rule("udp sport 68 udp dport 67 accept", "DHCP"),
         rule(f"icmpv6 type {NEIGHBOURS} accept", "neighbours"),
     ]
 
 
-def _upstream(to: Upstream) -> str:
+def _upstream(to: Upstream, count: str = "") -> str:
+    select = f"{_place('d', to)} {is_(UPSTREAM_SLOT)}"
+    return rule(f"{select} {set_ct(UPSTREAM_SLOT)}{count} accept", "a transport's own packets")
+
+
+def _place(end: str, at: Upstream) -> str:
+    """The server's address, protocol and ports, as the destination (`d`) or the source (`s`) of a packet."""
     ip, ports = (
-        "ip6" if to.address.version == 6 else "ip",
-        f"{to.first}-{to.last}" if to.first != to.last else str(to.first),
+        "ip6" if at.address.version == 6 else "ip",
+        f"{at.first}-{at.last}" if at.first != at.last else str(at.first),
     )
-    select = f"{ip} daddr {to.address} {to.proto} dport {ports} {is_(UPSTREAM_SLOT)}"
-    return rule(f"{select} {set_ct(UPSTREAM_SLOT)} accept", "a transport's own packets")
+    return f"{ip} {end}addr {at.address} {at.proto} {end}port {ports}"
 
 
 def _diagnosis(p: Policy) -> list[str]:
@@ -297,6 +322,8 @@ def _masquerade(p: Policy) -> list[str]:
     ]
 
 
-def _whole(chains: Sequence[str]) -> str:
+def _whole(chains: Sequence[str], counters: Sequence[str] = ()) -> str:
     # `flush table` empties all chains and deletes none; what follows fills them, in the same transaction.
-    return f"add table inet {POLICY}\nflush table inet {POLICY}\ntable inet {POLICY} {{\n" + "\n".join(chains) + "\n}\n"
+    named = "".join(f"  counter {name} {{\n  }}\n" for name in counters)
+    body = named + "\n".join(chains)
+    return f"add table inet {POLICY}\nflush table inet {POLICY}\ntable inet {POLICY} {{\n{body}\n}}\n"

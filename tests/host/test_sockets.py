@@ -23,7 +23,7 @@ def test_the_peer_of_a_reset_process_hears_of_it_at_once(family: socket.AddressF
         signal.pause()
     peer = socket.create_connection(listener.getsockname()[:2], timeout=5)
     os.read(ours, 1)
-    assert sockets.reset(child) == 1
+    assert sockets.reset(child, 0) == 1
     with pytest.raises(ConnectionResetError):
         peer.recv(1)
     os.kill(child, signal.SIGKILL)
@@ -36,7 +36,7 @@ def test_a_process_that_is_gone_has_nothing_to_reset() -> None:
     if not child:
         os._exit(0)
     os.waitpid(child, 0)
-    assert sockets.reset(child) == 0
+    assert sockets.reset(child, 0) == 0
 
 
 @alone

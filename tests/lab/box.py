@@ -30,6 +30,7 @@ resolvers = ["https://192.0.2.53/dns-query", "https://192.0.2.54/dns-query"]
 [watchdog]
 targets = ["https://probe.example/generate_204", "https://probe2.example/generate_204", "https://open.example/"]
 canaries = ["https://blocked.example/"]
+large = ["https://probe.example/blob/100000", "https://open.example/blob/100000"]
 """
 
 

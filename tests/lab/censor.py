@@ -93,6 +93,15 @@ def throttle(address: str, kbit: int) -> Censor:
                   _both_ways([address], f"limit rate over {size} bytes/second burst {max(4500, size // 4)} bytes drop"))
 
 
+def throttle_flows(addresses: Sequence[str], size: int) -> Censor:
+    """Each flow with these addresses, old or new, is policed to `size` bytes/s each way; its first 8 KB go freely."""
+    rules = [f"{family} {end} {address} meta l4proto {{ tcp, udp }} meter {end}{number} {{ {family} saddr . th sport . "
+             f"{family} daddr . th dport timeout 60s limit rate over {size} bytes/second burst 8000 bytes }} drop"
+             for number, address in enumerate(addresses) for end in ("saddr", "daddr")
+             for family in ("ip6" if ":" in address else "ip",)]
+    return Censor(f"throttle_flows {' '.join(addresses)} {size}", tuple(rules))
+
+
 def freeze_after(size: int, addresses: Sequence[str] = ()) -> Censor:
     """A flow that carried more than `size` bytes (both directions, with headers) falls silent."""
     rule = f"ct bytes > {size} drop"

@@ -165,6 +165,13 @@ def start_resolver(host: Host, index: int, names: Names, ca: Authority) -> None:
     _unbound(host, f"resolver{index}", a4, a6, tls, names.lines())
 
 
+def start_liar(host: Host, address: str, names: Names, ca: Authority) -> subprocess.Popen[str]:
+    """A resolver at another address, with a certificate for the true ones' addresses; see poison.py."""
+    cert = ca.issue(host.directory, "liar", ["liar.example", *RESOLVERS4])
+    tls = UNBOUND_TLS.format(a4=address, a6="::1", cert=cert.cert, key=cert.key)
+    return _unbound(host, "liar", address, "::1", tls, names.lines())
+
+
 def start_isp_resolver(host: Host, names: Names) -> subprocess.Popen[str]:
     """The ISP's own, Do53 only; it tells the truth until it is started with other names."""
     return _unbound(host, "isp", ISP_RESOLVER4, ISP_RESOLVER6, "", names.lines())

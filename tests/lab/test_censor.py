@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.lab import Lab, Load, udp_answer
+from tests.lab import Lab, Load, poison, topology, udp_answer, wait_until
 from tests.lab.censor import (
     dns_lies,
     freeze_after,
@@ -20,9 +20,11 @@ from tests.lab.censor import (
     sni_blackhole,
     sni_reset,
     throttle,
+    throttle_flows,
     total_outage,
     udp_drop,
 )
+from tests.lab.net import Host
 from tests.lab.topology import RESOLVERS4, SITE
 
 BLOCKED, OPEN = SITE["blocked.example"], SITE["open.example"]
@@ -129,6 +131,18 @@ def test_throttle_slows_one_address_only(plain: Lab) -> None:
         assert speed("open.example") > 5_000_000
 
 
+def test_throttle_flows_lets_each_flow_begin_and_then_crawl(plain: Lab) -> None:
+    with plain.censor(throttle_flows([BLOCKED.address4, BLOCKED.address6], 2000)):
+        for _ in range(10):
+            assert plain.phone.curl("http://blocked.example/blob/1000", "-4", timeout=1).returncode == 0
+        for family in ("-4", "-6"):
+            args = (family, "-o", "/dev/null", "-w", "%{size_download}")
+            done = plain.phone.curl("http://blocked.example/blob/256000", *args, timeout=2)
+            assert done.returncode == TIMEOUT and 0 < int(done.stdout) < 30_000, done
+            assert plain.phone.curl("http://open.example/blob/256000", *args).returncode == 0
+    assert plain.phone.curl("http://blocked.example/blob/256000", "-o", "/dev/null").returncode == 0
+
+
 def test_freeze_after_lets_the_beginning_through(plain: Lab) -> None:
     with plain.censor(freeze_after(20_000)):
         assert plain.phone.curl("http://blocked.example/blob/1000").returncode == 0
@@ -166,3 +180,25 @@ def test_censors_compose_and_switch_one_by_one(plain: Lab) -> None:
     assert plain.phone.curl("https://blocked.example/").returncode == 0
     assert plain.phone.curl("https://open.example/").returncode == RESET
     assert plain.phone.curl("https://probe.example/", "-4", timeout=0.7).returncode == TIMEOUT
+
+
+def test_an_unplugged_line_has_no_carrier_and_comes_back_whole(plain: Lab) -> None:
+    topology.unplug(plain.isp)
+    assert "NO-CARRIER" in plain.router.sh("ip link show wan0")
+    topology.plug(plain.isp)
+    for family in ("-4", "-6"):
+        wait_until(lambda f=family: plain.phone.curl("http://blocked.example/", f, timeout=1).returncode == 0, 3, family)
+
+
+def test_a_poisoned_exit_is_lied_to_over_doh_and_nobody_else(lab: Lab) -> None:
+    server, bystander = lab.server("ss2022").host, lab.sites
+    poison.prepare(lab, ["canary.example"], ["198.51.100.250"])
+
+    def asked(by: Host) -> list[str]:
+        return by.dig("x.canary.example", "A", RESOLVERS4[1], "+https", f"+tls-ca={lab.ca_file}")
+
+    with poison.poisoned(lab, lab.server("ss2022").address4):
+        assert asked(server) == ["198.51.100.250"]
+        assert server.dig("open.example", "A", RESOLVERS4[0]) == [OPEN.address4]
+        assert asked(bystander) == [BLOCKED.address4]
+    assert asked(server) == [BLOCKED.address4]

@@ -93,6 +93,17 @@ ip addr replace {WAN4}/24 dev wan0; ip -6 addr replace {WAN6}/64 dev wan0 nodad
 ip route replace default via {ISP4}; ip -6 route replace default via {ISP6}""")
 
 
+def unplug(isp: Host, wire: str = "cust0") -> None:
+    """The router's WAN loses its carrier; its addresses and routes stay, as they do when a cable is pulled."""
+    isp.sh(f"ip link set {wire} down")
+
+
+def plug(isp: Host, wire: str = "cust0") -> None:
+    """And back; the kernel forgot the addresses of IPv6, and what was routed there."""
+    isp.sh(f"""ip link set {wire} up; ip -6 addr replace {ISP6}/64 dev cust0 nodad
+ip route replace 192.168.77.0/24 via {WAN4}; ip -6 route replace fd77:77:77::/64 via {WAN6}""")
+
+
 def server_host(net: Net, name: str, number: int) -> Host:
     """A transport server's machine, wired to the servers' network with its own two addresses."""
     host = net.add(name)[0]

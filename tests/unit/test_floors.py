@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
-    {"watchdog", "plan", "status", "render", "settings", "transports", "links", "diagnosis", "problems"},
+    {
+        *("watchdog", "ladder", "signals", "plan", "status", "render", "settings", "transports", "links"),
+        *("diagnosis", "problems"),
+    },
     {"host", "probe"},
     {"daemon", "world", "file", "diagnose"},
     {"api", "__main__", "cli"},
@@ -22,9 +25,10 @@ MAY_USE = {
     "links": {"links", "transports"},
     "settings": {"settings", "links", "transports"},
     "render": {"render", "settings"},
-    "watchdog": {"settings"},
-    "plan": {"render", "settings", "transports"},
-    "status": {"settings", "problems"},
+    "ladder": {"settings"},
+    "watchdog": {"ladder", "settings"},
+    "plan": {"ladder", "render", "settings", "transports"},
+    "status": {"ladder", "settings", "problems"},
     "diagnosis": {"problems"},
     "problems": set(),
 }

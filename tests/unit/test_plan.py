@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from routerd.links import parse
-from routerd.model import Direct, Down, Health, Refuse, Starting, State, Up, Upstream
+from routerd.model import Direct, Down, Health, Refuse, Starting, State, Tproxy, Up, Upstream
 from routerd.plan import closed, plan
 from routerd.render.policy import switch
 from routerd.settings import Entry, Settings
@@ -111,10 +111,38 @@ def test_the_resolvers_may_be_asked_in_clear_only_while_a_servers_address_is_unk
 
 
 def test_probes_are_quick_where_it_matters() -> None:
-    state = standing("a", a=Up(0, 50, strikes=1), b=Up(0, 50), c=Starting(0))
+    state = standing("a", a=Up(0, 50), b=Up(0, 50), c=Starting(0))
     active, standby, starting = plan(household(ONE, TWO, ONE), state, LEASES).probes
     assert starting.interval < active.interval < standby.interval
-    assert (active.urgent, standby.urgent) == (1, 0)
+    assert (active.urgent, standby.urgent, active.watched, standby.watched) == (0, 0, True, False)
+
+
+def test_while_the_active_one_is_doubted_its_standbys_are_probed_too() -> None:
+    state = standing("a", a=Up(0, 50, points=2, sign="silent"), b=Up(0, 50))
+    active, standby = plan(household(ONE, TWO), state, LEASES).probes
+    assert (active.urgent, active.sign, standby.urgent, standby.sign) == (2, "silent", 1, None)
+
+
+def test_who_pays_by_the_megabyte_is_probed_more_rarely() -> None:
+    state = standing("a", a=Up(0, 50), b=Up(0, 50))
+    usual = plan(household(ONE, TWO), state, LEASES).probes
+    sparing = plan(household(ONE, TWO, metered=True), state, LEASES).probes
+    assert all(s.interval > u.interval and s.large_every > u.large_every for s, u in zip(sparing, usual, strict=True))
+
+
+def test_what_a_transport_was_seen_not_to_carry_is_refused_and_asked_for_again() -> None:
+    found = plan(household(ONE), standing("a", a=Up(0, 50, lost=(("udp", 2), ("ipv6", 1)))), LEASES)
+    (launch,) = found.launches
+    assert isinstance(launch.exit, Tproxy)
+    assert (launch.exit.udp, launch.exit.ipv6) == (False, True)
+    assert found.probes[0].udp
+
+
+def test_a_transport_that_keeps_failing_is_tried_more_and_more_rarely() -> None:
+    few, many = (
+        plan(household(ONE), standing(a=Starting(0, failures=n)), LEASES).probes[0].interval for n in (1, 1000)
+    )
+    assert (few, many) == (0.5, 15.0)
 
 
 def test_canaries_are_probed_beside_the_targets() -> None:

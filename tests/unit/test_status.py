@@ -105,7 +105,7 @@ def test_every_problem_has_a_title_and_a_cure(code: str) -> None:
     ("health", "state"),
     [
         (Up(0, 81.6), "up"),
-        (Up(0, 81.6, strikes=1), "suspect"),
+        (Up(0, 81.6, points=1), "suspect"),
         (Starting(0), "starting"),
         (Starting(0, failures=2), "down"),
         (REST, "down"),

@@ -6,30 +6,50 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address
 from types import MappingProxyType
+from typing import get_args
 
+import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from routerd.links import parse
 from routerd.model import (
     LAST_SLOT,
+    Carried,
     Configured,
     Diagnosing,
     Down,
     Drifted,
     Event,
     Exited,
+    Finding,
     Misapplied,
     Probed,
     Resolved,
+    Sign,
     Starting,
     State,
+    Suspected,
     Tick,
     Up,
     WanChanged,
     Wished,
 )
 from routerd.settings import Entry, Settings
-from routerd.watchdog import FIRST_REST, HOLD_DOWN, LONGEST_REST, PATIENCE, STRIKES, deadline, step, take
+from routerd.ladder import FRESH, HOLD_DOWN, carries
+from routerd.watchdog import (
+    BRIEFEST,
+    DEAF,
+    FIRST_REST,
+    LEAVE,
+    LONGEST_REST,
+    PATIENCE,
+    SETTLED,
+    TABLE,
+    WORDS,
+    deadline,
+    step,
+    take,
+)
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "2000"))
 TROJAN = parse("trojan://x@192.0.2.1:443?sni=a.example").transport
@@ -48,12 +68,12 @@ def told(settings: Settings, *story: tuple[float, Event], state: State | None = 
     return state
 
 
-def good(name: str, latency: float = 50.0) -> Probed:
-    return Probed(name, latency)
+def good(name: str, latency: float = 50.0, sign: Sign | None = None, rate: float | None = None) -> Probed:
+    return Probed(name, latency, sign=sign, rate=rate)
 
 
-def bad(name: str) -> Probed:
-    return Probed(name, None, "timed out")
+def bad(name: str, finding: Finding = "silent") -> Probed:
+    return Probed(name, None, "timed out", finding)
 
 
 START = (0.0, Configured())
@@ -78,24 +98,118 @@ def test_an_earlier_one_that_never_failed_is_taken_as_soon_as_it_is_up() -> None
     assert told(B, START, (1.0, good("b")), (2.0, good("a"))).active == "a"
 
 
+UP = (START, (1.0, good("a")), (1.1, good("b")))
+
+
+def doubt(state: State, name: str = "a") -> int:
+    health = state.health[name]
+    assert isinstance(health, Up)
+    return health.points
+
+
 def test_one_lost_probe_makes_a_suspect_and_leaves_nothing() -> None:
-    state = told(B, START, (1.0, good("a")), (1.1, good("b")), (2.0, bad("a")))
+    state = told(B, *UP, (2.0, bad("a")))
     assert state.active == "a"
-    assert state.health["a"] == Up(1.0, 50.0, strikes=1)
+    assert 0 < doubt(state) < LEAVE
 
 
 def test_a_good_probe_forgives() -> None:
     state = told(A, START, (1.0, good("a")), (2.0, bad("a")), (3.0, good("a")), (4.0, bad("a")))
     assert state.active == "a"
-    assert state.health["a"] == Up(1.0, 50.0, strikes=1)
+    assert doubt(state) == doubt(told(A, START, (1.0, good("a")), (4.0, bad("a"))))
 
 
-def test_strikes_in_a_row_leave_it_for_the_warm_standby_at_once() -> None:
-    story = [(2.0 + i / 10, bad("a")) for i in range(STRIKES)]
-    state = told(B, START, (1.0, good("a")), (1.1, good("b")), *story)
+@pytest.mark.parametrize("finding", ["refused", "silent", "hung", "forged", "frozen"])
+def test_two_probes_with_the_same_finding_leave_it_for_the_warm_standby(finding: Finding) -> None:
+    state = told(B, *UP, (2.0, bad("a", finding)), (2.1, bad("a", finding)))
     assert state.active == "b"
     assert isinstance(state.health["a"], Down)
     assert state.errors["a"] == "timed out"
+
+
+@pytest.mark.parametrize("sign", DEAF)
+def test_a_sign_and_a_probe_are_enough(sign: Sign) -> None:
+    assert told(B, *UP, (2.0, Suspected("a", sign)), (2.5, bad("a"))).active == "b"
+
+
+@pytest.mark.parametrize("sign", DEAF)
+def test_signs_alone_leave_nothing_however_many(sign: Sign) -> None:
+    state = told(B, *UP, *((2.0 + i / 10, Suspected("a", sign)) for i in range(100)))
+    assert state.active == "a"
+    assert 0 < doubt(state) < LEAVE
+
+
+def test_a_probe_that_failed_although_its_server_was_heard_weighs_half() -> None:
+    slow = [(2.0 + i, bad("a", "slow")) for i in range(4)]
+    assert told(B, *UP, *slow[:3]).active == "a"
+    assert told(B, *UP, *slow).active == "b"
+
+
+def test_a_probe_that_began_before_the_sign_does_not_clear_it() -> None:
+    state = told(B, *UP, (2.0, Suspected("a", "silent")), (2.1, good("a")))
+    assert doubt(state) > 0
+    assert doubt(step(B, state, good("a", sign="silent"), 2.2)) == 0
+
+
+def test_a_sign_that_proved_false_is_not_listened_to_for_a_while_and_longer_each_time() -> None:
+    state, now, deaf = told(B, *UP), 2.0, []
+    for _ in range(3):
+        state = told(B, (now, Suspected("a", "silent")), (now, good("a", sign="silent")), state=state)
+        since = now
+        while not doubt(step(B, state, Suspected("a", "silent"), now)):
+            now += 0.5
+        deaf.append(now - since)
+    first, _ = DEAF["silent"]
+    assert deaf == [first, 2 * first, 4 * first]
+
+
+def test_one_kind_of_false_alarm_deafens_for_no_other() -> None:
+    state = told(B, *UP, (2.0, Suspected("a", "stalled")), (2.5, good("a", sign="stalled")))
+    assert not doubt(step(B, state, Suspected("a", "stalled"), 3.0))
+    assert doubt(step(B, state, Suspected("a", "silent"), 3.0))
+
+
+def test_a_standby_that_was_just_seen_well_is_taken_before_one_that_was_well_a_while_ago() -> None:
+    up = told(C, START, (1.0, good("a")), (1.1, good("b")), (1.2, good("c")))
+    assert told(C, (50.0, bad("a")), (50.0 + FRESH, good("c")), (50.1 + FRESH, bad("a")), state=up).active == "c"
+
+
+def test_a_transport_that_lost_udp_goes_on_and_says_so() -> None:
+    once = told(B, *UP, (2.0, Carried("a", "udp", False)))
+    assert carries(once.health["a"], "udp")
+    twice = step(B, once, Carried("a", "udp", False), 3.0)
+    assert (twice.active, carries(twice.health["a"], "udp"), carries(twice.health["a"], "ipv6")) == ("a", False, True)
+    assert carries(step(B, twice, Carried("a", "udp", True), 4.0).health["a"], "udp")
+
+
+def test_while_tcp_is_doubted_udp_is_not_judged() -> None:
+    state = told(B, *UP, (2.0, bad("a")), (2.1, Carried("a", "udp", False)), (2.2, Carried("a", "udp", False)))
+    assert carries(state.health["a"], "udp")
+
+
+def test_when_the_line_is_back_everything_is_tried_at_once_and_doubts_are_forgotten() -> None:
+    state = told(B, *UP, (2.0, Exited("a", "x")), (2.1, bad("b")), (2.2, WanChanged(False)), (70.0, WanChanged(True)))
+    assert isinstance(state.health["a"], Starting)
+    assert (state.active, doubt(state, "b")) == ("b", 0)
+    after = told(B, (71.0, bad("b")), (71.1, bad("b")), state=state)
+    assert after.active == "b"
+    late = 70.0 + SETTLED
+    assert told(B, (late, bad("b")), (late + 0.1, bad("b")), state=after).active is None
+
+
+def test_while_nothing_is_up_rests_are_as_short_as_the_outage_is_young() -> None:
+    state = told(A, START, (1.0, good("a")), (2.0, bad("a")), (2.1, bad("a")))
+    assert state.health["a"] == Down(2.1 + BRIEFEST, 1, "timed out")
+
+
+def test_what_carried_the_household_before_the_restart_is_started_first() -> None:
+    state = told(household("a", "b", "c", standby=0), START, state=State(last_good="c"))
+    assert "c" in state.health
+
+
+def test_every_row_of_the_table_has_its_words() -> None:
+    assert {row.evidence for row in TABLE} == set(WORDS)
+    assert len({(row.here, row.evidence) for row in TABLE}) == len(TABLE)
 
 
 def test_a_child_that_ends_is_left_at_once() -> None:
@@ -193,11 +307,17 @@ def test_a_disabled_transport_is_never_started() -> None:
 
 def test_the_fastest_is_taken_only_when_clearly_faster_and_proven() -> None:
     settings = household("a", "b", order="fastest")
-    state = told(settings, START, (1.0, good("a", 100.0)), (1.1, good("b", 60.0)))
+    state = told(settings, START, (1.0, good("a", 1000.0)), (1.1, good("b", 300.0)))
     assert state.active == "a"
     assert step(settings, state, Tick(), 1.1 + HOLD_DOWN).active == "b"
-    close = told(settings, START, (1.0, good("a", 100.0)), (1.1, good("b", 80.0)), (1.1 + HOLD_DOWN, Tick()))
+    close = told(settings, START, (1.0, good("a", 1000.0)), (1.1, good("b", 800.0)), (1.1 + HOLD_DOWN, Tick()))
     assert close.active == "a"
+
+
+def test_the_fastest_is_judged_by_throughput_too() -> None:
+    settings = household("a", "b", order="fastest")
+    story = (START, (1.0, good("a", 40.0, rate=30_000.0)), (1.1, good("b", 90.0, rate=2_000_000.0)))
+    assert told(settings, *story, (1.1 + HOLD_DOWN, Tick())).active == "b"
 
 
 def test_a_transport_that_leaves_the_settings_leaves_the_state() -> None:
@@ -243,13 +363,16 @@ def test_the_loop_is_woken_when_a_rest_ends_or_patience_does() -> None:
 # -- any story ----------------------------------------------------------------------------------------------------
 
 NAMES = ["a", "b", "c", "d"]
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
 name = st.sampled_from([*NAMES, "stranger"])
 events: st.SearchStrategy[Event] = st.one_of(
     st.just(Configured()),
     st.just(Tick()),
     st.builds(Wished, st.none() | name),
     st.builds(Exited, name, st.just("ended")),
-    st.builds(Probed, name, st.none() | st.floats(1, 3000), st.just("timed out")),
+    st.builds(Probed, name, st.none() | st.floats(1, 3000), st.just("timed out"), st.sampled_from(FINDINGS)),
+    st.builds(Suspected, name, st.sampled_from(sorted(DEAF))),
+    st.builds(Carried, name, st.sampled_from(["udp", "ipv6"]), st.booleans()),
     st.builds(WanChanged, st.booleans()),
     st.builds(Resolved, st.just("a.example"), st.just((ip_address("192.0.2.9"),)) | st.just(())),
     st.builds(Drifted, st.just("routes")),
@@ -278,10 +401,23 @@ def assert_sane(settings: Settings, state: State, now: float) -> None:
     if state.wish is None and any(isinstance(health, Up) for health in state.health.values()):
         assert state.active is not None
     for health in state.health.values():
-        assert not (isinstance(health, Up) and health.strikes >= STRIKES)
+        assert not (isinstance(health, Up) and health.points >= LEAVE)
         assert not (isinstance(health, Down) and health.until > now + LONGEST_REST)
     due = deadline(state, now)
     assert due is None or due > now
+
+
+def assert_evidence(before: State, state: State, event: Event, now: float) -> None:
+    """No transport that is up is left without a reason: the owner's word, or another one that has proved better."""
+    left = before.active
+    if left is None or left == state.active or not isinstance(state.health.get(left), Up):
+        return
+    assert state.active is not None or isinstance(event, Wished | Configured)
+    if not isinstance(event, Wished | Configured) and state.active is not None:
+        other = state.health[state.active]
+        assert isinstance(other, Up)
+        assert other.points == 0
+        assert not other.failures or now >= other.since + HOLD_DOWN
 
 
 def live(settings: Settings, story: Iterable[tuple[float, Event, Settings | None]]) -> None:
@@ -297,6 +433,7 @@ def live(settings: Settings, story: Iterable[tuple[float, Event, Settings | None
             fell = {n for n, h in state.health.items() if isinstance(h, Down)}
             assert fell <= {n for n, h in before.health.items() if isinstance(h, Down)}
         assert take(state, event, now) is not None
+        assert_evidence(before, state, event, now)
 
 
 @hypothesis_settings(max_examples=EXAMPLES // 20, deadline=None)
@@ -330,7 +467,10 @@ def any_event(dice: random.Random) -> Event:
     return dice.choice(
         [
             *[Probed(who, dice.uniform(1, 3000))] * 4,
-            *[bad(who)] * 4,
+            *[bad(who, dice.choice(FINDINGS))] * 4,
+            *[Suspected(who, dice.choice(sorted(DEAF)))] * 2,
+            good(who, sign=dice.choice(sorted(DEAF))),
+            Carried(who, dice.choice(["udp", "ipv6"]), dice.random() < 0.5),
             Exited(who, "ended"),
             Wished(dice.choice([who, None])),
             WanChanged(dice.random() < 0.7),

@@ -1,0 +1,68 @@
+"""Addresses of probe targets: asked through the exit that is probed, kept for a while, and looked at for forgery.
+
+An answer that shares nothing with the addresses where the site has shown its certificate may be a lie, or a content
+network's next machine: it is looked into, and convicts nobody.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from routerd.model import Probe
+from routerd.plan import is_address
+from routerd.probe.https import ProbeError
+from routerd.probe.lookup import lookup
+
+REMEMBER = 600.0  # seconds an address is used without asking again
+BRIEFLY = 1.0  # seconds to ask anew, where an older answer would do
+ENOUGH = 64  # addresses known of one site
+
+Key = tuple[str, str]  # a transport's name, a host
+
+
+@dataclass(slots=True)
+class Names:
+    """Of all transports: each has answers of its own."""
+
+    _found: dict[Key, tuple[float, str]] = field(default_factory=dict)
+    _shown: dict[str, set[str]] = field(default_factory=dict)
+
+    async def address(self, probe: Probe, target: str, timeout: float) -> str:
+        """What is known will do while there is a doubt about anything but names; else it is asked anew in time."""
+        host = urlsplit(target).hostname or ""
+        if is_address(host):
+            return host
+        until, known = self._found.get((probe.name, host), (0.0, ""))
+        if known and probe.sign != "forged" and (probe.urgent or time.monotonic() < until):
+            return known
+        try:
+            return await self._ask(probe, host, BRIEFLY if known else timeout)
+        except ProbeError:
+            if known:
+                return known
+            raise
+
+    async def _ask(self, probe: Probe, host: str, timeout: float) -> str:
+        address = str((await lookup(host, probe.resolvers, probe.slot, timeout))[0])
+        self._found[probe.name, host] = (time.monotonic() + REMEMBER, address)
+        return address
+
+    def shown(self, target: str, address: str) -> None:
+        """The site has proved to be there."""
+        addresses = self._shown.setdefault(urlsplit(target).hostname or "", set())
+        if len(addresses) < ENOUGH:
+            addresses.add(address)
+
+    async def odd(self, probe: Probe, target: str) -> bool:
+        """Whether the exit's answer of this moment has nothing of what is known. No answer at all is not odd."""
+        host = urlsplit(target).hostname or ""
+        known = self._shown.get(host)
+        if is_address(host) or not known:
+            return False
+        try:
+            found = await lookup(host, probe.resolvers, probe.slot, BRIEFLY)
+        except ProbeError:
+            return False
+        return known.isdisjoint(map(str, found))

@@ -1,0 +1,94 @@
+"""One probe: targets in parallel by the household's own path, judged as soon as there is something to judge.
+
+The first good answer ends it. Silence is told from loss by what the kernel counted meanwhile: where packets went out
+and none came back it is over after `patience`; where something came back it gets LONGEST.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from routerd.model import Finding, Probe, Sample, mark
+from routerd.probe.https import Answer, ProbeError, fetch
+from routerd.probe.names import Names
+
+LONGEST = 5.0  # seconds
+TRIED = 6  # packets without any answer: at 20 % loss each way that happens to one sound probe of a thousand
+STEP, STARVED = 0.1, 0.5  # seconds between looks; so much later than asked, and this box was too busy to judge
+
+Count = Callable[[], Sample]
+
+
+class Starved(Exception):
+    """We were too slow ourselves: the probe says nothing."""
+
+
+async def race(probe: Probe, targets: Iterable[str], names: Names, patience: float, count: Count) -> float:
+    """Seconds of the quickest verified answer. Raises ProbeError, with what was found, or Starved."""
+    tasks = {asyncio.create_task(_through(probe, target, names)) for target in targets}
+    try:
+        return await _first_good(tasks, patience, count)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first_good(tasks: set[asyncio.Task[float]], patience: float, count: Count) -> float:
+    before, began, pending = count(), time.monotonic(), tasks
+    errors: list[ProbeError] = []
+    starved = False
+    while pending:
+        asked = time.monotonic()
+        done, pending = await asyncio.wait(pending, timeout=STEP, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            try:
+                return task.result()
+            except ProbeError as e:
+                errors.append(e)
+        now = time.monotonic()
+        starved = starved or now - asked > STEP + STARVED
+        if pending and now - began >= patience and (finding := unheard(before, count())):
+            errors = [ProbeError("no answer, and nothing is heard from its server", finding)]
+            break
+    if starved:
+        raise Starved
+    raise _plainest(errors, before, count())
+
+
+def unheard(before: Sample, now: Sample) -> Finding | None:
+    """Why there is nothing to wait for any more, if so."""
+    if now.backlog:
+        return "hung"
+    tried = max(now.out - before.out, now.entered - before.entered)
+    return "silent" if now.back == before.back and tried >= TRIED else None
+
+
+def _plainest(errors: list[ProbeError], before: Sample, now: Sample) -> ProbeError:
+    """What most of them found; a time-out while its server was heard is slowness."""
+    findings = Counter(error.finding for error in errors)
+    finding = findings.most_common(1)[0][0]
+    words = next(str(error) for error in errors if error.finding == finding)
+    if finding == "silent" and now.back > before.back:
+        finding = "slow"
+    return ProbeError(words, finding)
+
+
+async def _through(probe: Probe, target: str, names: Names) -> float:
+    """Seconds from the first packet to a verified answer; a look-up that was needed first is not counted."""
+    address = await names.address(probe, target, LONGEST)
+    began = time.monotonic()
+    judge(target, await fetch(target, address, mark(probe.slot), LONGEST))
+    names.shown(target, address)
+    return time.monotonic() - began
+
+
+def judge(target: str, answer: Answer) -> None:
+    """A verified certificate and the right answer: neither a block page nor a captive portal gives both."""
+    if target.endswith("generate_204") and (answer.status != 204 or answer.body):
+        raise ProbeError(f"the answer was changed on the way (status {answer.status})", "forged")
+    if not 200 <= answer.status < 400:
+        raise ProbeError(f"the target answered with status {answer.status}", "slow")

@@ -1,0 +1,96 @@
+"""The kernel's own signs that a transport may be dead, from what it counts. Pure: samples in, suspicions out.
+
+A sign makes a suspect and has it probed at once; it never leaves a transport by itself, because each of them has an
+innocent reading too (a server that ends connections by reset, a household that talks to a dead host, a film that is
+paused). What makes them worth having is that they cost nothing and come within a fraction of a second.
+
+    refused   resets came in its server's name
+    silent    its packets go out to its server, and none comes back
+    hung      packets go into it and none comes out, or its engine leaves connections waiting
+    stalled   what came in has dwindled to a trickle
+
+Packets count, not bytes: an acknowledgement is a sign of life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from routerd.model import Sample, Sign
+
+QUIET = 0.3  # seconds of silence that raise suspicion; longer where the transport's own answers take longer
+UNANSWERED = 2  # packets out without an answer; a lone one may be WireGuard's keep-alive, which nobody answers
+STUCK = 4  # packets in without one out
+HELD = 0.4  # seconds for which connections wait for the engine
+TRICKLE, BEFORE = 2.0, 6.0  # seconds: the rate over the last ones against the rate over those before
+DWINDLED, WORTH = 0.5, 20_000  # share; bytes per second under which a drop says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is remembered of a transport's samples: since when nothing came back, nothing came out, somebody waited."""
+
+    last: Sample
+    heard: float  # when its server was last heard, or its silence began to count
+    sent: int = 0  # packets out since then
+    emerged: float = 0.0  # the same for packets that should have come out
+    entered: int = 0
+    held: float | None = None
+    bytes: tuple[tuple[float, int], ...] = field(default=())  # time, bytes back: of the last BEFORE + TRICKLE seconds
+
+
+def begin(sample: Sample, now: float) -> Watch:
+    return Watch(sample, now, emerged=now, bytes=((now, sample.down),))
+
+
+def look(watch: Watch, sample: Sample, now: float, patience: float) -> tuple[Watch, Sign | None]:
+    """The watch after `sample`, and the plainest sign in it. `patience`: seconds that a good answer took lately."""
+    if sample.entered < watch.last.entered or sample.out < watch.last.out:  # the counters were made anew
+        return begin(sample, now), None
+    seen = _remember(watch, sample, now)
+    return seen, _sign(watch, seen, now, max(QUIET, patience))
+
+
+def _remember(watch: Watch, sample: Sample, now: float) -> Watch:
+    sent, entered = sample.out - watch.last.out, sample.entered - watch.last.entered
+    # Silence counts from the first packet that wanted an answer.
+    if sample.back > watch.last.back or not watch.sent:
+        watch = replace(watch, heard=now, sent=0)
+    if sent or not watch.entered:
+        watch = replace(watch, emerged=now, entered=0)
+    held = (watch.held if watch.held is not None else now) if sample.backlog else None
+    kept = tuple(point for point in watch.bytes if point[0] >= now - BEFORE - TRICKLE)
+    return replace(
+        watch,
+        last=sample,
+        sent=watch.sent + sent,
+        entered=watch.entered + entered,
+        held=held,
+        bytes=(*kept, (now, sample.down)),
+    )
+
+
+def _sign(before: Watch, watch: Watch, now: float, quiet: float) -> Sign | None:
+    if watch.last.resets > before.last.resets:
+        return "refused"
+    if watch.held is not None and now - watch.held >= HELD:
+        return "hung"
+    if watch.sent >= UNANSWERED and now - watch.heard >= quiet:
+        return "silent"
+    if watch.entered >= STUCK and now - watch.emerged >= quiet:
+        return "hung"
+    return "stalled" if _dwindled(watch.bytes, now) else None
+
+
+def _dwindled(points: Iterable[tuple[float, int]], now: float) -> bool:
+    """Less than a share of what came before, for a while, and no pause before that either: a steady flow that broke."""
+    steps = [(b[0], b[1] - a[1], b[0] - a[0]) for a, b in pairwise(points)]
+    late = sum(size for at, size, _ in steps if at > now - TRICKLE)
+    early = [(size, took) for at, size, took in steps if at <= now - TRICKLE]
+    span = sum(took for _, took in early)
+    if span < BEFORE - TRICKLE:
+        return False
+    rate = sum(size for size, _ in early) / span
+    return rate >= WORTH and late / TRICKLE < DWINDLED * rate
