@@ -10,6 +10,7 @@ help:
 	@echo "make test     everything: check, then the adapters, the page, the lab, and one kernel in a virtual machine"
 	@echo "make check    ruff, types, unit, golden, floors: seconds"
 	@echo "make bench    speed, memory and apply times, side by side"
+	@echo "make matrix   every censor of the lab and the cause that diagnose names; RUNS=200 repeats it under loss"
 	@echo "make bench-failover  seconds without service when a transport is blocked, beside the peers: hours"
 	@echo "make lab      the lab by hand: a shell in any host, censors on and off"
 	@echo "make setup    install what all of these need (they do it themselves)"
@@ -45,6 +46,9 @@ bench: setup
 bench-failover: setup
 	$(ROOT) $(PYTHON) -m bench.failover
 
+matrix: setup
+	$(ROOT) $(PYTHON) -m tests.lab.matrix $(if $(RUNS),--runs $(RUNS))
+
 lab: setup
 	$(ROOT) $(PYTHON) -m tests.lab up
 
@@ -63,4 +67,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test bench bench-failover lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test bench bench-failover matrix lab golden vm-test lock install uninstall clean

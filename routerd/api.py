@@ -23,6 +23,7 @@ import h11
 
 from routerd import file
 from routerd.daemon import Daemon
+from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
 from routerd.links import LinkError, parse, wg_quick
 from routerd.model import Configured, Wished
 from routerd.settings import SettingsError
@@ -121,6 +122,26 @@ async def _disable(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[i
     return _toggle(daemon, path["name"], False)
 
 
+async def _diagnose(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
+    """Of a host, or with `transport` of that one's own server."""
+    if daemon.settings is None:
+        raise ApiError(409, "closed", "there are no readable settings; nothing leaves the box")
+    try:
+        if "transport" in body:
+            name = _known(daemon, _text(body, "transport"))
+            report = await diagnose_server(daemon, daemon.settings, daemon.settings.transports[name])
+            return 200, report.as_json(name)
+        site = site_of(_text(body, "host"))
+        report = await diagnose(daemon, daemon.settings, site, direct=body.get("direct") is not False)
+        return 200, report.as_json(site.host)
+    except ValueError as e:
+        raise ApiError(400, "host", f"host: {e}") from e
+    except Busy as e:
+        raise ApiError(409, "busy", "a diagnosis is under way; try again in half a minute") from e
+    except TimeoutError as e:
+        raise ApiError(504, "slow", "the stages took too long; try again") from e
+
+
 async def _reload(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
     if error := daemon.read_settings():
         raise ApiError(422, "settings", error)
@@ -139,6 +160,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/auto", _auto),
     ("POST", "/try-next", _try_next),
     ("POST", "/reload", _reload),
+    ("POST", "/diagnose", _diagnose),
 )
 
 

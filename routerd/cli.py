@@ -11,7 +11,7 @@ import http.client
 import json
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from urllib.parse import quote
 from routerd import __version__
 from routerd.links import LinkError, Named, parse
 
+DIAGNOSIS = 40  # seconds; the daemon ends it after 30
 LIMIT = 1 << 20  # bytes of a list of links
 
 
@@ -70,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     verb(verbs, "log", _log, "what was done and why; never where anybody went")
     verb(verbs, "use", _use, "this transport and no other", "name")
     verb(verbs, "auto", _auto, "leave the choice to the watchdog")
+    diagnosing = verb(verbs, "diagnose", _diagnose, "what the network does to a host, and what gets through", "host")
+    diagnosing.add_argument("--through-only", action="store_true", help="try nothing that the provider could see")
+    diagnosing.add_argument("--server", action="store_true", help="HOST is a transport's name: diagnose its own server")
     verb(verbs, "reload", _reload, "read the settings again")
     importing = verb(verbs, "import", _import, "links or a wg-quick file, from a file or -", "source")
     importing.add_argument("--dry-run", action="store_true", help="say what would be added; needs no daemon")
@@ -173,6 +177,26 @@ def _auto(arguments: argparse.Namespace) -> None:
     _show(arguments, _ask(arguments, "POST", "/auto"), ["the watchdog chooses from now on"])
 
 
+def _diagnose(arguments: argparse.Namespace) -> None:
+    body: dict[str, object] = {"host": arguments.host, "direct": not arguments.through_only}
+    if arguments.server:
+        body = {"transport": arguments.host}
+    elif not arguments.through_only:
+        note = f"your provider sees an attempt to reach {arguments.host}; --through-only leaves that out"
+        print(f"routerctl: {note}", file=sys.stderr, flush=True)
+    answer = _ask(arguments, "POST", "/diagnose", body, DIAGNOSIS)
+    _show(arguments, answer, _diagnosis_lines(answer))
+
+
+def _diagnosis_lines(answer: dict[str, Any]) -> Iterator[str]:
+    yield f"{answer['host']}: {answer['title']} ({answer['verdict']})"
+    yield f"{answer['explanation']} {answer['cure']}."
+    rows = [(s["stage"], s["way"], "ok" if s["ok"] else "no", f"{s['ms']} ms", s["detail"]) for s in answer["stages"]]
+    yield from _table(("STAGE", "WAY", "", "", ""), rows)
+    for one in answer["through"]:
+        yield f"through {one['transport']}: {'opens' if one['ok'] else 'does not open'}, {one['ms']} ms"
+
+
 def _reload(arguments: argparse.Namespace) -> None:
     _show(arguments, _ask(arguments, "POST", "/reload"), ["the settings were read again"])
 
@@ -231,8 +255,10 @@ def _bytes(path: Path) -> bytes:
 # -- the wire and the screen --------------------------------------------------------------------------------------
 
 
-def _ask(arguments: argparse.Namespace, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
-    connection, response = _open(arguments, method, path, body, 15)
+def _ask(
+    arguments: argparse.Namespace, method: str, path: str, body: Mapping[str, object] | None = None, seconds: float = 15
+) -> dict[str, Any]:
+    connection, response = _open(arguments, method, path, body, seconds)
     answer: dict[str, Any] = json.loads(response.read())
     connection.close()
     if response.status >= 400:
@@ -241,7 +267,7 @@ def _ask(arguments: argparse.Namespace, method: str, path: str, body: dict[str, 
 
 
 def _open(
-    arguments: argparse.Namespace, method: str, path: str, body: dict[str, str] | None, timeout: float | None
+    arguments: argparse.Namespace, method: str, path: str, body: Mapping[str, object] | None, timeout: float | None
 ) -> tuple[_Connection, http.client.HTTPResponse]:
     connection = _Connection(arguments.socket, timeout)
     try:

@@ -45,6 +45,7 @@ class Daemon:
     listeners: set[Callable[[], None]] = field(default_factory=set)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     beat: Callable[[], None] = lambda: None
+    diagnosing: bool = False  # one at a time
     world: World = field(init=False)
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ SLOT_MASK = 0xFF << SLOT_SHIFT
 LAST_SLOT = 0x5F
 UPSTREAM_SLOT = 0x70  # an engine's own packets to its server: in clear on the WAN, to listed destinations only
 DIRECT_SLOT = 0x71  # the owner said: these flows go out as they are
+DIAGNOSE_SLOT = 0x72  # the owner asked what the network does to a host: the box's own, in clear, for half a minute
 OWN_SLOT = 0x73  # the box's own traffic that must go the household's way (the resolver)
 OWN_FLOW = 0x80  # added to the slot in the conntrack mark of a flow that the box itself opened
 FLOW_MASK = SLOT_MASK & ~(OWN_FLOW << SLOT_SHIFT)  # of a conntrack mark: its slot, whoever opened the flow
@@ -191,12 +192,30 @@ class Misapplied:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnosing:
+    """The owner's diagnosis may send in clear `until` then; None when it is over."""
+
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline came without any other event."""
 
 
 Event = (
-    Configured | Wished | Exited | Suspected | Probed | Carried | WanChanged | Resolved | Drifted | Misapplied | Tick
+    Configured
+    | Wished
+    | Exited
+    | Suspected
+    | Probed
+    | Carried
+    | WanChanged
+    | Resolved
+    | Drifted
+    | Misapplied
+    | Diagnosing
+    | Tick
 )
 
 
@@ -259,6 +278,7 @@ class State:
     wan_up: bool = True
     wan_since: float = float("-inf")  # when that last changed
     since: float = 0.0
+    diagnosing_until: float | None = None  # a diagnosis may send in clear until then
 
 
 # -- Plan: how the box should look now ----------------------------------------------------------------------------

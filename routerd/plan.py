@@ -42,13 +42,14 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
     launches = tuple(_limited(settings, state, launch) for launch in able)
     choice = _choice(settings, state, launches)
     may_go_direct = settings.on_failure == "direct"
-    rules = policy.Policy(ports, launches, may_go_direct, _resolvers(settings, state))
+    diagnosing = state.diagnosing_until is not None
+    rules = policy.Policy(ports, launches, may_go_direct, _resolvers(settings, state), diagnosing)
     addresses: tuple[Interface, ...] = (settings.address, *([settings.address6] if settings.address6 else []))
     return Plan(
         guard=guard.guard(ports),
         policy=policy.policy(rules),
         switch=policy.switch(choice),
-        rules=routing.rules(ports, launches, may_go_direct),
+        rules=routing.rules(ports, launches, may_go_direct, diagnosing),
         routes=routing.routes(ports, launches),
         sysctls=routing.sysctls(ports, launches, may_go_direct),
         lan=(settings.lan, addresses),

@@ -8,16 +8,15 @@ from typing import Literal
 
 from routerd.ladder import carries
 from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up
+from routerd.problems import VERDICTS, Declared, Severity, is_hidden
 from routerd.settings import Entry, Settings
 
 Phase = Literal["open", "switching", "blocked", "offline", "closed"]
-Severity = Literal["info", "warning", "error"]
 
-PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
+_OURS: Mapping[str, tuple[Severity, str, str]] = {
     "settings": ("error", "The settings cannot be read; nothing leaves the box", "Mend the file, or restore a backup"),
     "settings_kept": ("warning", "The new settings have an error; those before stay in force", "Mend the file"),
     "no_transport": ("error", "No way out is set up", "Add a transport: paste a share link or a WireGuard file"),
-    "wan_down": ("error", "The line to your provider is down", "Check the cable and the modem"),
     "all_down": ("error", "Every way out is blocked or out of order", "It keeps trying; add another transport"),
     "chosen_down": ("error", "The transport you chose does not work now", "Choose another, or automatic"),
     "transport_down": ("warning", "A transport does not work now", "It is tried again by itself"),
@@ -39,6 +38,7 @@ PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "guard": ("error", "The kernel did not take the guard table; the other layers hold", "See docs/problems.md"),
     "guard_unlocked": ("info", "The guard table cannot be locked against other programs", "Linux 6.9 or newer can"),
 }
+PROBLEMS: Mapping[str, Declared] = {**{code: Declared(*row) for code, row in _OURS.items()}, **VERDICTS}
 
 
 def status(
@@ -48,6 +48,7 @@ def status(
     phase = phase_of(settings, state)
     entries = settings.transports.values() if settings else ()
     transports = tuple(_transport(state, entry, traffic.get(entry.name, (0, 0))) for entry in entries)
+    problems = tuple(_problems(settings, state, phase))
     return Status(
         version=version,
         phase=phase,
@@ -55,7 +56,7 @@ def status(
         active=state.active,
         since=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         transports=transports,
-        problems=tuple(_problems(settings, state, phase)),
+        problems=tuple(p for p in problems if not is_hidden(p.code, {q.code for q in problems}, PROBLEMS)),
     )
 
 
@@ -121,5 +122,6 @@ def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator
 
 
 def _problem(code: str, detail: str = "") -> Problem:
-    severity, title, cure = PROBLEMS[code]
-    return Problem(code, severity, f"{title} ({detail})" if detail else title, cure)
+    declared = PROBLEMS[code]
+    title = f"{declared.title} ({detail})" if detail else declared.title
+    return Problem(code, declared.severity, title, declared.cure)

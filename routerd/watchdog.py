@@ -27,6 +27,7 @@ from routerd.model import (
     LAST_SLOT,
     Carried,
     Configured,
+    Diagnosing,
     Down,
     Drifted,
     Event,
@@ -123,6 +124,8 @@ def take(state: State, event: Event, now: float) -> State:
         case Misapplied(what, error):
             rest = {k: v for k, v in state.faults.items() if k != what}
             return replace(state, faults=MappingProxyType({**rest, what: error} if error else rest))
+        case Diagnosing(until):
+            return replace(state, diagnosing_until=until)
         case Exited(name, error):
             return move(state, name, "ended", now, error)
         case Suspected(name, sign):
@@ -260,6 +263,7 @@ def tend(settings: Settings, state: State, now: float) -> State:
         errors=MappingProxyType({name: e for name, e in state.errors.items() if name in known}),
         wish=state.wish if state.wish in known else None,
         active=state.active if state.active in kept else None,
+        diagnosing_until=_unless_over(state.diagnosing_until, now),
     )
     for name, health in kept.items():
         if isinstance(health, Starting) and now >= health.since + PATIENCE and state.wan_up:
@@ -286,9 +290,14 @@ def choose(settings: Settings, state: State, now: float) -> State:
     return replace(state, active=best, last_good=best or state.last_good, since=now)
 
 
+def _unless_over(until: float | None, now: float) -> float | None:
+    return until if until is not None and now < until else None
+
+
 def deadline(state: State, now: float) -> float | None:
     """When the loop must send a Tick, if no event comes first. Always later than `now`."""
     times = [_due(name, health, state.active) for name, health in state.health.items()]
+    times += [state.diagnosing_until] if state.diagnosing_until is not None else []
     return min((t for t in times if t > now), default=None)
 
 

@@ -79,10 +79,11 @@ async def _fetch(url: str, address: str, mark: int, enough: int, grown: Callable
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
         await loop.sock_connect(sock, (address, parts.port or 443))
-        reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname=parts.hostname)
     except BaseException:
         sock.close()
         raise
+    # asyncio closes it when this fails. Closing it here too would give its number away while a transport still has it.
+    reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname=parts.hostname)
     try:
         return await _talk(reader, writer, _request(url), enough, grown)
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
-from routerd.model import DIRECT_SLOT, UPSTREAM_SLOT
+from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, UPSTREAM_SLOT
 from routerd.render.words import FROM_NEIGHBOURS, LINKS, NEIGHBOURS, base, ct_is, is_, rule
 
 GUARD = "clearway_guard"
@@ -52,6 +52,7 @@ def _incoming(ports: Ports) -> list[str]:
     return [
         rule(f'iifname "{ports.lan}" accept', "policy says which"),
         rule(f"{wan} {ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
+        rule(f"{wan} {ct_is(DIAGNOSE_SLOT)} accept", "answers to a diagnosis; policy says when"),
         rule(f'iifname "{LINKS}" accept', "policy says which"),
         rule(f"{wan} udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"{wan} icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
@@ -67,6 +68,7 @@ def _leaving(ports: Ports) -> list[str]:
         rule(f'oifname != "{ports.wan}" accept', "not to the WAN"),
         rule(f"{is_(UPSTREAM_SLOT)} accept", "a transport's own packets"),
         rule(f"{is_(DIRECT_SLOT)} accept", "the owner said direct"),
+        rule(f"{is_(DIAGNOSE_SLOT)} accept", "a diagnosis; policy says when"),
         rule("udp sport 68 udp dport 67 accept", "DHCP"),
         rule(f"icmpv6 type {NEIGHBOURS} accept", "neighbours"),
     ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routerd.model import DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
+from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
 from routerd.render import exits
 from routerd.render.guard import Ports
 from routerd.render.words import (
@@ -53,6 +53,7 @@ class Policy:
     launches: tuple[Launch, ...]
     may_go_direct: bool
     resolvers: tuple[Upstream, ...]  # asked straight from the box, while a server's name has no address
+    diagnosing: bool = False
     devices: tuple[tuple[str, exits.Choice], ...] = ()
     direct_networks: tuple[str, ...] = ()
 
@@ -88,7 +89,7 @@ def policy(p: Policy) -> str:
         *(chain(f"fit_{slot}", _fit(p.ports, link)) for slot, link in links),
         chain("in_clear", [*_in_clear(p), last()]),
         chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
-        chain("for_box_from_wan", [*_for_box_from_wan(), last()]),
+        chain("for_box_from_wan", [*_for_box_from_wan(p), last()]),
         chain("answered", _answered(launches)),
         chain("for_box_from_lo", [rule("accept", "the box to itself")]),
         *(chain(f"for_box_from_{slot}", [*_for_box_from_link(), last()]) for slot, _ in links),
@@ -171,6 +172,7 @@ def _from_wan(p: Policy) -> list[str]:
     ]
     return [
         rule(f"{ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
+        *_answers_to_diagnosis(p),
         *(direct if p.may_go_direct else []),
         rule("udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
@@ -239,9 +241,10 @@ def _for_box_from_lan(p: Policy) -> list[str]:
     ]
 
 
-def _for_box_from_wan() -> list[str]:
+def _for_box_from_wan(p: Policy) -> list[str]:
     return [
         rule(f"{ct_is(UPSTREAM_SLOT)} goto answered", "answers to a transport"),
+        *_answers_to_diagnosis(p),
         rule("udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
     ]
@@ -276,6 +279,7 @@ def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     return [
         *(_upstream(upstream, f' counter name "{OUT}{e.slot}"') for e in launches for upstream in e.upstreams),
         *(_upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
+        *_diagnosis(p),
         rule("udp sport 68 udp dport 67 accept", "DHCP"),
         rule(f"icmpv6 type {NEIGHBOURS} accept", "neighbours"),
     ]
@@ -293,6 +297,16 @@ def _place(end: str, at: Upstream) -> str:
         f"{at.first}-{at.last}" if at.first != at.last else str(at.first),
     )
     return f"{ip} {end}addr {at.address} {at.proto} {end}port {ports}"
+
+
+def _diagnosis(p: Policy) -> list[str]:
+    select = f"meta l4proto {{ tcp, udp }} {is_(DIAGNOSE_SLOT)}"
+    asked = rule(f"{select} {set_own_ct(DIAGNOSE_SLOT)} accept", "the owner asked what the network does")
+    return [asked] if p.diagnosing else []
+
+
+def _answers_to_diagnosis(p: Policy) -> list[str]:
+    return [rule(f"{ct_is(DIAGNOSE_SLOT)} accept", "answers to a diagnosis")] if p.diagnosing else []
 
 
 def _answer_dns(ports: Ports) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from routerd.model import (
+    DIAGNOSE_SLOT,
     DIRECT_SLOT,
     OWN_SLOT,
     UPSTREAM_SLOT,
@@ -30,16 +31,21 @@ Family = Literal[4, 6]
 FAMILIES: tuple[Family, Family] = (4, 6)
 
 
-def rules(ports: Ports, launches: Iterable[Launch], may_go_direct: bool) -> tuple[Rule, ...]:
-    return tuple(rule for family in FAMILIES for rule in _rules(family, ports, tuple(launches), may_go_direct))
+def rules(ports: Ports, launches: Iterable[Launch], may_go_direct: bool, diagnosing: bool = False) -> tuple[Rule, ...]:
+    ways = tuple(launches)
+    return tuple(r for family in FAMILIES for r in _rules(family, ports, ways, may_go_direct, diagnosing))
 
 
-def _rules(family: Family, ports: Ports, launches: tuple[Launch, ...], may_go_direct: bool) -> Iterator[Rule]:
+def _rules(
+    family: Family, ports: Ports, launches: tuple[Launch, ...], may_go_direct: bool, diagnosing: bool
+) -> Iterator[Rule]:
     lan = ports.address if family == 4 else ports.address6
     if lan:
         # First of all: a WAN that hands out our own subnet must not draw the household's answers (fault 17).
         yield Rule(family, 5000, LAN_TABLE, to=str(lan.network))
     yield Rule(family, 5010, MAIN, mark=mark(UPSTREAM_SLOT))
+    if diagnosing:
+        yield Rule(family, 5012, MAIN, mark=mark(DIAGNOSE_SLOT))
     for launch in launches:
         yield Rule(family, 5020 + launch.slot, TABLES + launch.slot, mark=mark(launch.slot))
     yield Rule(family, 5200, TABLES + OWN_SLOT, mark=mark(OWN_SLOT))

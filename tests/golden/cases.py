@@ -11,7 +11,8 @@ LEASES = "/run/clearway/leases/dnsmasq.leases"
 PHASES = ("closed", "switching", "open", "blocked")
 CASES = sorted(folder.name for folder in HERE.iterdir() if folder.is_dir())
 UNREADABLE = HERE / "closed-without-settings.nft"
-FILES = [HERE / case / f"{phase}.nft" for case in CASES for phase in PHASES] + [UNREADABLE]
+DIAGNOSING = HERE / "proxies" / "diagnosing.nft"
+FILES = [HERE / case / f"{phase}.nft" for case in CASES for phase in PHASES] + [DIAGNOSING, UNREADABLE]
 
 
 def settings_of(case: str) -> Settings:
@@ -19,7 +20,7 @@ def settings_of(case: str) -> Settings:
 
 
 def plan_of(case: str, phase: str) -> Plan:
-    """`open`: through the first transport. `blocked`: each one has failed."""
+    """`open`: through the first transport. `blocked`: each one has failed. `diagnosing`: open, and the owner asked."""
     settings = settings_of(case)
     names = list(settings.transports)
     slots = {name: i + 1 for i, name in enumerate(names)}
@@ -28,9 +29,11 @@ def plan_of(case: str, phase: str) -> Plan:
             return closed(settings, LEASES)
         case "switching":
             return plan(settings, State({name: Starting(0.0) for name in names}, slots), LEASES)
-        case "open":
+        case "open" | "diagnosing":
             health = {name: Up(0.0, 50.0) for name in names}
-            return plan(settings, State(health, slots, active=names[0] if names else None), LEASES)
+            until = 30.0 if phase == "diagnosing" else None
+            state = State(health, slots, active=names[0] if names else None, diagnosing_until=until)
+            return plan(settings, state, LEASES)
         case _:
             return plan(settings, State({name: Down(60.0, 1, "timed out") for name in names}, slots), LEASES)
 

@@ -61,6 +61,17 @@ def test_no_room_of_a_filter_has_an_open_end(file: Path) -> None:
         assert last in ("drop", "accept") or last.startswith("goto "), (name, last)
 
 
+def test_a_diagnosis_adds_the_boxs_own_marked_packets_and_their_answers_and_no_more() -> None:
+    usual, during = ((HERE / "proxies" / f"{phase}.nft").read_text().splitlines() for phase in ("open", "diagnosing"))
+    added = [line.strip().split(" comment ")[0] for line in during if line not in usual]
+    assert [line for line in usual if line not in during] == []
+    asked = "meta l4proto { tcp, udp } meta mark and 0xff000000 == 0x72000000"
+    assert added == [
+        *["ct mark and 0x7f000000 == 0x72000000 accept"] * 2,
+        f"{asked} ct mark set ct mark and 0x00ffffff or 0xf2000000 accept",
+    ]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_only_the_owners_word_lets_anything_go_direct(case: str) -> None:
     for phase in ("closed", "switching", "open", "blocked"):

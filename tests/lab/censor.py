@@ -6,16 +6,16 @@ ISP's own resolver. All act on what passes the ISP, both directions, while traff
 
 import contextlib
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import dpi, internet
-from .internet import Names
+from . import dpi, internet, pki
+from .internet import BLOCK_PAGE, PORTAL, Names
 from .net import Host, LabError, wait_until
 
-BLOCK_PAGE = ("198.51.100.250", "2001:db8:5d::250")
 FEED, SWALLOW = 0x100, dpi.SWALLOW
 FIRST_PACKETS = 12
 
@@ -43,11 +43,12 @@ done
 
 @dataclass(frozen=True, slots=True)
 class Censor:
-    """One behaviour as data: rules of a forward and of an input chain, a DPI rule, lies of the resolver."""
+    """One behaviour as data: rules of a forward, an input and a nat chain, a DPI rule, lies of the resolver."""
 
     name: str
     forward: tuple[str, ...] = ()
     input: tuple[str, ...] = ()
+    nat: tuple[str, ...] = ()
     see: str = ""
     do: str = ""
     names: tuple[str, ...] = ()
@@ -123,6 +124,29 @@ def national_network() -> Censor:
     return Censor("national_network", ("iifname cust0 oifname != dom0 drop", "iifname != dom0 oifname cust0 drop"))
 
 
+def captive_portal() -> Censor:
+    """Before the login: names work, plain HTTP leads to the login page, and nothing else passes."""
+    there = "iifname cust0 oifname dom0 accept"
+    nothing = ("iifname cust0 drop", "oifname cust0 iifname != dom0 drop")
+    return Censor("captive_portal", (there, *nothing), nat=_instead("", 80, PORTAL))
+
+
+def block_page(address: str) -> Censor:
+    """Plain HTTP to this address is answered with a page of the censor's."""
+    return Censor(f"block_page {address}", nat=_instead(f"ip daddr {address}", 80, BLOCK_PAGE))
+
+
+def forged_certificate(address: str) -> Censor:
+    """TLS to this address is answered by the censor, with a certificate of its own authority."""
+    return Censor(f"forged_certificate {address}", nat=_instead(f"ip daddr {address}", 443, BLOCK_PAGE))
+
+
+def _instead(select: str, port: int, there: tuple[str, str]) -> tuple[str, ...]:
+    rules = (f"iifname cust0 {select} tcp dport {port} dnat ip to {there[0]}",
+             f"iifname cust0 {select} tcp dport {port} dnat ip6 to [{there[1]}]")
+    return rules[:1] if select.startswith("ip ") else rules
+
+
 def sni_reset(names: Sequence[str], reassemble: bool = False) -> Censor:
     """A ClientHello for one of these names (or below) gets RSTs, both ways.
 
@@ -166,6 +190,7 @@ class Control:
     count: int = 0
     program: subprocess.Popen[str] | None = None
     resolver: subprocess.Popen[str] | None = None
+    forges: bool = False
 
     @contextlib.contextmanager
     def __call__(self, *censors: Censor) -> Iterator[None]:
@@ -181,7 +206,10 @@ class Control:
             if censor not in self.active:
                 self.count += 1
                 self.active[censor] = table = f"censor{self.count}"
+                if censor.nat:
+                    self.forge()
                 chains = _chain("forward", censor.forward) + _chain("input", censor.input)
+                chains += _chain("prerouting", censor.nat, "nat", -100)
                 self.isp.run(["nft", "-f", "-"], input=f"table inet {table} {{ {chains} }}")
                 self._refresh(censor)
 
@@ -196,6 +224,13 @@ class Control:
     def clear(self) -> None:
         """Everything off."""
         self.off(*list(self.active))
+
+    def forge(self) -> None:
+        """Start what answers in the place of others; once."""
+        if not self.forges:
+            self.forges = True
+            internet.start_forger(self.domestic, pki.authority(self.domestic.directory, "A ministry's CA", "forger-ca"))
+            wait_until(lambda: "forger.pid" in os.listdir(self.domestic.directory), 5, "the forger answers")
 
     def prepare(self) -> None:
         """Conntrack with byte counts, the way into the DPI, and the ISP's resolver. Once, at bring-up."""
@@ -234,6 +269,6 @@ class Control:
         wait_until(lambda: self.domestic.listens("udp", 53), 5, "the ISP's resolver is back")
 
 
-def _chain(hook: str, rules: Sequence[str]) -> str:
+def _chain(hook: str, rules: Sequence[str], kind: str = "filter", priority: int = 0) -> str:
     body = "\n".join(rules)
-    return f"chain {hook} {{ type filter hook {hook} priority 0; {body}\n }}\n" if rules else ""
+    return f"chain {hook} {{ type {kind} hook {hook} priority {priority}; {body}\n }}\n" if rules else ""

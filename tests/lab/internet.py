@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from .net import Host
@@ -40,6 +41,18 @@ server {{
     location = /slow {{ limit_rate 16k; alias {blobs}/1000000; }}
 }}
 """
+BLOCK_PAGE = ("198.51.100.250", "2001:db8:5d::250")
+PORTAL = ("198.51.100.251", "2001:db8:5d::251")
+FORGER_SITE = """
+server {{
+    listen {a4}:80 default_server; listen [{a6}]:80 default_server;
+    listen {a4}:443 ssl default_server; listen [{a6}]:443 ssl default_server;
+    ssl_certificate {cert}; ssl_certificate_key {key};
+    location / {{ default_type text/html; {answer} }}
+}}
+"""
+FORBIDDEN = 'return 200 "<title>Access denied</title>By order of the ministry this page cannot be shown to you here.";'
+LOGIN = "return 302 http://login.hotel.example/;"
 IMPATIENT = "keepalive_timeout 1500ms; client_header_timeout 1500ms;"
 UNBOUND = """
 server:
@@ -115,6 +128,26 @@ def start_sites(host: Host, sites: Sequence[Site], ca: Authority, files: Path, t
     config = host.directory / "nginx.conf"
     config.write_text(NGINX.format(dir=host.directory, servers="".join(parts)))
     host.popen(["nginx", "-e", str(host.directory / "error.log"), "-c", str(config)])
+
+
+def reissue(host: Host, sites: Sequence[Site], ca: Authority, shift: timedelta) -> None:
+    """Other dates for the sites' certificates: a box whose clock is off by `shift` sees such."""
+    for site in sites:
+        ca.issue(host.directory, site.name, [site.name, f"*.{site.name}", site.address4, site.address6], shift)
+    host.run(["nginx", "-c", str(host.directory / "nginx.conf"), "-s", "reload"])
+
+
+def start_forger(host: Host, forger: Authority) -> None:
+    """What a censor answers in the place of others: a page on port 80, a forged certificate, a portal's login."""
+    cert = forger.issue(host.directory, "forged", ["blocked.example"])
+    parts = [FORGER_SITE.format(a4=BLOCK_PAGE[0], a6=BLOCK_PAGE[1], cert=cert.cert, key=cert.key, answer=FORBIDDEN),
+             FORGER_SITE.format(a4=PORTAL[0], a6=PORTAL[1], cert=cert.cert, key=cert.key, answer=LOGIN)]
+    config = host.directory / "forger.conf"
+    text = NGINX.format(dir=host.directory, servers="".join(parts))
+    config.write_text(text.replace("nginx.pid", "forger.pid").replace("access.log", "forger.log"))
+    for a4, a6 in (BLOCK_PAGE, PORTAL):
+        host.sh(f"ip addr add {a4}/32 dev eth0; ip -6 addr add {a6}/128 dev eth0 nodad")
+    host.popen(["nginx", "-e", str(host.directory / "forger-error.log"), "-c", str(config)], log="forger")
 
 
 def start_udp_service(host: Host, token: str) -> None:

@@ -32,10 +32,14 @@ class Authority:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
-    def issue(self, directory: Path, stem: str, names: Sequence[str]) -> Cert:
-        """A leaf for DNS names (wildcards too) and IP addresses, written to directory/STEM.{pem,key}."""
+    def issue(self, directory: Path, stem: str, names: Sequence[str],
+              shift: datetime.timedelta = datetime.timedelta()) -> Cert:
+        """A leaf for DNS names (wildcards too) and IP addresses, written to directory/STEM.{pem,key}.
+
+        Its dates are later by `shift`: what a box whose clock is wrong sees.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(names[0], self.certificate.subject, key, self.key)
+        builder = _builder(names[0], self.certificate.subject, key, self.key, shift)
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
@@ -59,8 +63,9 @@ def authority(directory: Path, name: str = "Clearway lab CA", stem: str = "ca") 
 
 
 def _builder(common_name: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey,
-             issuer_key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+             issuer_key: ec.EllipticCurvePrivateKey,
+             shift: datetime.timedelta = datetime.timedelta()) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC) + shift
     public = key.public_key()
     builder = x509.CertificateBuilder().serial_number(x509.random_serial_number()).public_key(public)
     builder = builder.subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))

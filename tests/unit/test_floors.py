@@ -9,9 +9,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
-    {"watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"},
+    {
+        *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
+        *("diagnosis", "problems"),
+    },
     {"host", "probe"},
-    {"daemon", "world", "file"},
+    {"daemon", "world", "file", "diagnose"},
     {"api", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]
@@ -25,7 +28,9 @@ MAY_USE = {
     "ladder": {"settings"},
     "watchdog": {"ladder", "settings"},
     "plan": {"ladder", "render", "settings", "transports"},
-    "status": {"ladder", "settings"},
+    "status": {"ladder", "settings", "problems"},
+    "diagnosis": {"problems"},
+    "problems": set(),
 }
 FILES = sorted(f for f in (ROOT / "routerd").rglob("*.py") if f.stat().st_size)
 TESTED_ALONE = {"xray.py"}  # a program of its own

@@ -75,6 +75,16 @@ def test_by_default_nothing_ever_goes_direct() -> None:
     assert "the owner said direct" not in found.policy
 
 
+def test_only_a_diagnosis_lets_the_box_ask_in_clear() -> None:
+    settings, state = household(ONE), standing("a", a=Up(0, 50))
+    usual, during = (plan(settings, replace(state, diagnosing_until=until), LEASES) for until in (None, 30.0))
+    assert "0x72000000" not in usual.policy
+    assert "0x72000000" in during.policy
+    assert [rule.mark for rule in during.rules if rule not in usual.rules] == [0x72000000, 0x72000000]
+    assert replace(during, policy=usual.policy, rules=usual.rules) == usual
+    assert "0x72000000" not in closed(settings, LEASES).policy
+
+
 def test_resting_transports_have_no_child_and_no_probe() -> None:
     found = plan(household(ONE, TWO), standing("b", a=REST, b=Up(0, 50)), LEASES)
     assert [launch.name for launch in found.launches] == ["b"]

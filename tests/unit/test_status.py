@@ -67,6 +67,11 @@ def test_a_line_that_is_down_hides_its_consequences() -> None:
     assert codes(HOME, replace(standing(a=REST, b=REST), wan_up=False)) == ["wan_down"]
 
 
+def test_a_fault_that_only_follows_from_another_is_hidden() -> None:
+    state = replace(standing("a", a=Up(0, 1), b=Up(0, 1)), faults={"clock_wrong": "", "throttled": ""})
+    assert codes(HOME, state) == ["clock_wrong"]
+
+
 def test_everything_down_is_one_problem_not_many() -> None:
     assert codes(HOME, standing(a=REST, b=REST)) == ["all_down"]
 

@@ -16,6 +16,7 @@ from routerd.model import (
     LAST_SLOT,
     Carried,
     Configured,
+    Diagnosing,
     Down,
     Drifted,
     Event,
@@ -443,6 +444,18 @@ def test_after_any_story_the_state_makes_sense(
     live(settings, story)
 
 
+def test_a_diagnosis_ends_by_itself_when_nobody_ends_it() -> None:
+    state = told(household("a"), (0.0, Configured()), (1.0, Diagnosing(31.0)))
+    assert state.diagnosing_until == 31.0
+    assert deadline(state, 30.0) == 31.0
+    assert told(household("a"), (31.0, Tick()), state=state).diagnosing_until is None
+
+
+def test_a_diagnosis_ends_when_it_is_over() -> None:
+    state = told(household("a"), (0.0, Configured()), (1.0, Diagnosing(31.0)), (5.0, Diagnosing(None)))
+    assert state.diagnosing_until is None
+
+
 def any_household(dice: random.Random) -> Settings:
     names = dice.sample(NAMES, dice.randrange(5))
     off = [n for n in names if dice.random() < 0.1]
@@ -464,6 +477,7 @@ def any_event(dice: random.Random) -> Event:
             Tick(),
             Resolved("a.example", ()),
             Misapplied("ruleset", dice.choice(["", "no"])),
+            Diagnosing(dice.choice([None, 1.0, 1e5])),
         ]
     )
 
