@@ -120,7 +120,7 @@ class Daemon:
         return status(self.settings, self.state, self.world.traffic(), self.started, __version__)
 
     def note(self, kind: str, text: str) -> None:
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.journal.append(Line(at, kind, text))
 
 

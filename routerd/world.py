@@ -21,6 +21,7 @@ from routerd.host.children import ENGINES, Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
+from routerd.host.nudge import nudge
 from routerd.host.routing import apply_addresses, apply_routes, apply_rules, interfaces
 from routerd.host.traffic import Traffic
 from routerd.model import (
@@ -50,6 +51,7 @@ SETTLE = 0.05  # seconds between a kernel event and our look at it: they come in
 SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody: sysctls, and what it refused before
 CALM = 60.0  # seconds that an alarm about another program is shown
 RESTART = 0.5  # seconds before a service is started again
+RESOLVER = "service:resolver"
 
 
 class World:
@@ -70,7 +72,7 @@ class World:
         self._faults: dict[str, str] = {}
         self._read_back: tuple[str, str] | None = None  # None: another program was faster than our look
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._wan = ""
+        self._wan, self._line = "", True
         self.took_ms: dict[str, float] = {}  # how long the last apply and the last switch took
 
     async def __aenter__(self) -> World:
@@ -99,6 +101,7 @@ class World:
         if before is not None and before.switch != plan.switch:
             await self._part("ruleset", self._switch, plan)
             self.took_ms["switch"] = (time.perf_counter() - began) * 1000
+            self._children.reset(RESOLVER)  # else names would go on by the exit that its connections began with
         if before is None or before.guard != plan.guard:
             await self._part("guard", self._load_guard, plan)
         if before is None or before.policy != plan.policy:
@@ -128,7 +131,7 @@ class World:
             case "children":
                 await self._children.apply(_children(plan, bool(self._links.kernel)))
             case _:
-                self._put(WanChanged(await wan_is_up(self._netlink, self._wan)))
+                self._line_is(await wan_is_up(self._netlink, self._wan))
                 self._put(Misapplied("overlap", await overlap(self._netlink, self._wan, plan.lan[1])))
                 await self._part("lan", self._addresses, plan)
                 await self._part("links", self._make_links, plan)
@@ -208,7 +211,11 @@ class World:
         old = _exits(before) if before else {DIRECT_SLOT: Direct()}  # a daemon before us may have left some
         new = _exits(plan)
         if gone := [slot for slot, way in old.items() if new.get(slot) != way]:
+            # An engine's connections end with it; those through a link have nobody to end them.
+            links = [launch.slot for launch in before.launches if isinstance(launch.exit, Link)] if before else []
+            dead = conntrack.tcp_flows(slot for slot in links if slot in gone)
             conntrack.cut(gone)
+            nudge(dead)
 
     def _look_up(self, plan: Plan) -> None:
         for name in plan.lookups:
@@ -274,6 +281,12 @@ class World:
 
     async def _look_at_routes(self) -> None:
         self._put(Drifted("routes"))
+
+    def _line_is(self, up: bool) -> None:
+        if up and not self._line:
+            self._children.reset(RESOLVER)  # its connections wait for retransmissions that are minutes away
+        self._line = up
+        self._put(WanChanged(up))
 
     def _ruleset_changed(self, pid: int) -> None:
         if pid != os.getpid():

@@ -100,14 +100,23 @@ class Children:
     async def _stop(self, running: _Running) -> None:
         """Resets its connections first: the household's apps learn at once that this way is gone."""
         del self._running[running.child.name]
-        with contextlib.suppress(OSError):
-            sockets.reset(running.process.pid, running.uid if running.uid >= ENGINES else 0)
+        _reset(running)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.process.pid, signal.SIGKILL)
         await running.process.wait()
 
+    def reset(self, name: str) -> None:
+        """Resets its connections; it goes on."""
+        if running := self._running.get(name):
+            _reset(running)
+
     async def stop_all(self) -> None:
         await self.apply(())
+
+
+def _reset(running: _Running) -> None:
+    with contextlib.suppress(OSError):
+        sockets.reset(running.process.pid, running.uid if running.uid >= ENGINES else 0)
 
 
 def user(argv: tuple[str, ...], child: Child) -> int:

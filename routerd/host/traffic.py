@@ -5,12 +5,9 @@ One dump of the policy's counters and one of the listening sockets, over netlink
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import struct
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from routerd.host import nfnetlink, sockets
 from routerd.model import Launch, Sample, Tproxy
@@ -20,7 +17,7 @@ from routerd.render.words import BACK, ENTERED, OUT, RESETS
 _GETOBJ = (10 << 8) | 19  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETOBJ (linux/netfilter/nf_tables.h)
 _TABLE, _NAME, _TYPE, _DATA, _COUNTER = 1, 2, 3, 4, 1  # NFTA_OBJ_*, NFT_OBJECT_COUNTER
 _BYTES, _PACKETS = 1, 2  # NFTA_COUNTER_*
-_INET, _DUMP, _ERROR, _DONE = 1, 0x300, 2, 3
+_INET = 1
 
 Counts = Mapping[str, tuple[int, int]]  # a counter's name -> packets, bytes
 
@@ -58,28 +55,11 @@ def _sample(launch: Launch, counts: Counts, waiting: Mapping[int, int]) -> Sampl
 
 def counters(sock: socket.socket) -> Counts:
     """The policy table's named counters; none where the table is not there."""
-    asked = nfnetlink.attribute(_TABLE, POLICY.encode() + b"\0")
-    asked += nfnetlink.attribute(_TYPE, struct.pack(">I", _COUNTER))
-    sock.send(nfnetlink.message(_GETOBJ, nfnetlink.REQUEST | _DUMP, _INET, 0, asked))
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    while True:
-        for kind, body in _messages(sock.recv(1 << 16)):
-            if kind == _DONE:
-                return dict(found)
-            if kind == _ERROR:
-                code = -struct.unpack_from("=i", body)[0]
-                if code in (0, errno.ENOENT, errno.EINTR):
-                    return dict(found)
-                raise OSError(code, os.strerror(code))
-            counter = nfnetlink.attributes(body[4:])
-            data = nfnetlink.attributes(counter[_DATA])
-            name = counter[_NAME].rstrip(b"\0").decode()
-            found[name] = (int.from_bytes(data[_PACKETS]), int.from_bytes(data[_BYTES]))
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 16 <= len(data):
-        length, kind = struct.unpack_from("=IH", data, offset)
-        yield kind, data[offset + 16 : offset + length]
-        offset += max(16, (length + 3) & ~3)
+    wanted = nfnetlink.attribute(_TABLE, POLICY.encode() + b"\0")
+    wanted += nfnetlink.attribute(_TYPE, struct.pack(">I", _COUNTER))
+    found = {}
+    for counter in nfnetlink.dump(sock, _GETOBJ, _INET, wanted):
+        data = nfnetlink.attributes(counter[_DATA])
+        name = counter[_NAME].rstrip(b"\0").decode()
+        found[name] = (int.from_bytes(data[_PACKETS]), int.from_bytes(data[_BYTES]))
+    return found

@@ -50,6 +50,7 @@ class Prober:
     count: Callable[[str], Sample]
     names: Names = field(default_factory=Names)
     _runs: dict[str, _Runs] = field(default_factory=dict)
+    _latency: dict[str, float] = field(default_factory=dict)  # of the last good answer, in seconds; outlives a rest
 
     def apply(self, probes: Iterable[Probe]) -> None:
         wanted = {probe.name: probe for probe in probes}
@@ -116,7 +117,7 @@ class Prober:
     async def _small(self, runs: _Runs, probe: Probe) -> Probed:
         several = probe.urgent or runs.latency is None
         targets = self._targets(probe, SEVERAL if several else 1)
-        patience = _patience(probe, runs.latency)
+        patience = _patience(probe, self._latency.get(probe.name))
         try:
             took = await once.race(probe, targets, self.names, patience, lambda: self.count(probe.name))
         except ProbeError as e:
@@ -125,7 +126,7 @@ class Prober:
         self.names.doubted.pop(probe.name, None)
         if runs.latency is None:
             runs.large_at = time.monotonic() + SOON
-        runs.latency = took
+        runs.latency = self._latency[probe.name] = took
         return Probed(probe.name, took * 1000, sign=probe.sign)
 
     def _targets(self, probe: Probe, count: int) -> list[str]:
