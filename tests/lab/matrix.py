@@ -32,7 +32,7 @@ Trouble = Callable[[Lab], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`server`: the diagnosis is of this transport's own server. `heavy`: the transports are hit too, and must recover."""
+    """`server`: the diagnosis is of this transport's own server. `heavy`: the transports are hit, too."""
 
     name: str
     verdict: str
@@ -164,13 +164,12 @@ def ask(box: Box, cell: Cell, *options: str) -> dict[str, Any]:
 
 
 def tried(box: Box, cell: Cell) -> dict[str, Any]:
-    """The censor strikes, the owner asks, and all is well again."""
-    with cell.trouble(box.lab):
-        answer = ask(box, cell)
-    if cell.heavy:
-        box.wait_open(seconds=30)
+    """All is well, the censor strikes, and the owner asks. A server's control are the other transports."""
+    box.wait_open(seconds=90)
+    if cell.server:
         box.wait_warm(len(TRANSPORTS), seconds=90)
-    return answer
+    with cell.trouble(box.lab):
+        return ask(box, cell)
 
 
 def show(answer: dict[str, Any]) -> str:
