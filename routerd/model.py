@@ -316,7 +316,8 @@ class Probe:
 
     `large`: what is fetched now and then, at once when the `sign` is "stalled", because some censors let only the
     beginning pass; about every `large_every` seconds. `resolvers`: how many there are to ask; `udp`: their addresses,
-    asked by UDP through the exit. `watched`: carries the household, so the names it gives are looked at.
+    asked by UDP through the exit. `watched`: carries the household, so the names it gives are looked at, those of the
+    `canaries` among `targets` before others, about every `names_every` seconds in which the household asks for some.
     """
 
     name: str
@@ -330,6 +331,8 @@ class Probe:
     large_every: float = 0.0
     udp: tuple[str, ...] = ()
     watched: bool = False
+    canaries: tuple[str, ...] = ()
+    names_every: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from routerd.transports import Transport
 
 # Seconds between probes, each of some 6 KB, where nothing is suspected: the kernel's signs are free, and come sooner.
 ACTIVE_EVERY, STANDBY_EVERY, LARGE_EVERY = 75.0, 150.0, 7200.0
-DOUBTED_EVERY = 1.0
+DOUBTED_EVERY, NAMES_EVERY = 1.0, 1.5
 STARTING_EVERY, SLOWEST_START = 0.5, 15.0  # the rarer, the more often it has failed
 MANY = 5  # failures in a row, from which on that counts
 METERED = 4.0  # times rarer where the owner pays by the megabyte
@@ -144,6 +144,8 @@ def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
         large_every=LARGE_EVERY * (METERED if settings.metered else 1),
         udp=tuple(urlsplit(url).hostname or "" for url in settings.resolvers) if _offers_udp(launch) else (),
         watched=launch.name == state.active,
+        canaries=settings.canaries,
+        names_every=NAMES_EVERY * (METERED if settings.metered else 1),
     )
 
 

@@ -65,7 +65,7 @@ class World:
         self._children = Children(self._ended)
         self._traffic = Traffic()
         self._prober = Prober(put, self._count)
-        self._vigil = Vigil(put, self._read, self._received, self._prober)
+        self._vigil = Vigil(put, self._read, self._received, lambda: self._traffic.names, self._prober)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from routerd.host import nfnetlink, sockets
 from routerd.model import Launch, Sample, Tproxy
 from routerd.render.policy import POLICY
-from routerd.render.words import BACK, ENTERED, OUT, RESETS
+from routerd.render.words import BACK, ENTERED, NAMES, OUT, RESETS
 
 _GETOBJ = (10 << 8) | 19  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETOBJ (linux/netfilter/nf_tables.h)
 _TABLE, _NAME, _TYPE, _DATA, _COUNTER = 1, 2, 3, 4, 1  # NFTA_OBJ_*, NFT_OBJECT_COUNTER
@@ -23,9 +23,10 @@ Counts = Mapping[str, tuple[int, int]]  # a counter's name -> packets, bytes
 
 
 class Traffic:
-    """`read` gives the Sample of each launch. Holds its two netlink sockets."""
+    """`read` gives the Sample of each launch. `names`: packets of the household's questions for names, at that time."""
 
     def __init__(self) -> None:
+        self.names = 0
         self._counters = nfnetlink.connect()
         self._diag = sockets.connect()
 
@@ -35,6 +36,7 @@ class Traffic:
 
     def read(self, launches: Iterable[Launch]) -> dict[str, Sample]:
         counts = counters(self._counters)
+        self.names = counts.get(NAMES, (0, 0))[0]
         waiting = sockets.backlogs(self._diag)
         return {launch.name: _sample(launch, counts, waiting) for launch in launches}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from ipaddress import ip_address
 
 import dns.asyncquery
@@ -18,7 +19,14 @@ from routerd.render.dns import port_of
 
 async def lookup(name: str, resolvers: int, slot: int, timeout: float, family: str = "A") -> tuple[Address, ...]:
     """The first good answer of `resolvers` resolvers, all asked at once, through `slot`. Raises ProbeError."""
-    tasks = [asyncio.create_task(_ask(port_of(slot, i), name, timeout, family)) for i in range(resolvers)]
+    return await lookup_at(range(resolvers), name, slot, timeout, family)
+
+
+async def lookup_at(
+    resolvers: Iterable[int], name: str, slot: int, timeout: float, family: str = "A"
+) -> tuple[Address, ...]:
+    """As `lookup`, of these resolvers alone."""
+    tasks = [asyncio.create_task(_ask(port_of(slot, i), name, timeout, family)) for i in resolvers]
     error = ProbeError("no resolver")
     try:
         for done in asyncio.as_completed(tasks):

@@ -63,6 +63,8 @@ def unheard(before: Sample, now: Sample) -> Finding | None:
     """Why there is nothing to wait for any more, if so."""
     if now.backlog:
         return "hung"
+    if now.resets > before.resets:  # an engine that dials again and again does not pass them on
+        return "refused"
     tried = max(now.out - before.out, now.entered - before.entered)
     return "silent" if now.back == before.back and tried >= TRIED else None
 

@@ -25,7 +25,7 @@ from routerd.probe.names import Names
 SEVERAL = 3  # targets of a probe that decides
 UNKNOWN, SHORTEST, LONGEST = 1.5, 0.6, 4.0  # seconds of patience with silence: at first, at least, at most
 PATIENT = 5.0  # times the last good latency
-SUSPECT = 0.6  # of that, where silence had been seen before the probe began
+SUSPECT = 0.6  # of that, where the kernel had seen it before the probe began
 SOON = 5.0  # seconds after the first good probe comes the first large one
 AGAIN = 1200.0  # seconds between looks at IPv6
 
@@ -171,7 +171,7 @@ class Prober:
 def _patience(probe: Probe, latency: float | None) -> float:
     if latency is None:
         return UNKNOWN
-    return min(LONGEST, max(SHORTEST, PATIENT * latency)) * (SUSPECT if probe.sign == "silent" else 1)
+    return min(LONGEST, max(SHORTEST, PATIENT * latency)) * (SUSPECT if probe.sign in ("silent", "refused") else 1)
 
 
 async def _ipv6(probe: Probe) -> bool | None:

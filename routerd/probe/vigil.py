@@ -1,6 +1,6 @@
 """Watches what the kernel counts of each transport, and the names that the active one gives, and says what looks odd.
 
-A look costs a fraction of a millisecond. Names are looked at only while the household is using them.
+A look costs a fraction of a millisecond. Names are looked at only when the household has asked for some.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from routerd.signals import Watch, begin, look
 BUSY, IDLE = 0.15, 0.5  # seconds between looks, while packets move and while none do
 CALM = 5.0  # seconds without a packet
 FLOWS_EVERY = 0.7  # seconds between looks at the active transport's connections, while packets move
-NAMES, NAMES_EVERY = 2, 2.0  # how many, and seconds between looks at them, while the household uses them
+PAUSE = 1.0  # seconds, while no transport is watched
 REPEAT = 1.0  # seconds until the same sign is said again
 
 Read = Callable[[Sequence[Launch]], Mapping[str, Sample]]
@@ -33,6 +33,7 @@ class Vigil:
     put: Callable[[Event], None]
     read: Read
     received: Received
+    asked: Callable[[], int]  # how many names the household has asked for
     prober: Prober
     launches: Sequence[Launch] = ()
     samples: Mapping[str, Sample] = field(default_factory=dict)
@@ -79,18 +80,16 @@ class Vigil:
             self._said[name, sign] = now
             self.put(Suspected(name, sign))
 
-    async def _odd(self, probe: Probe) -> bool:
-        other = self.prober.other(probe)
-        targets = random.sample(probe.targets, min(NAMES, len(probe.targets)))
-        return any(await asyncio.gather(*(self.prober.names.odd(probe, t, other) for t in targets)))
-
     async def _watch_names(self) -> None:
-        before = 0
+        """What is censored here is asked for every other time: that is what they lie about."""
+        before, turn = self.asked(), 0
         while True:
-            await asyncio.sleep(NAMES_EVERY * random.uniform(0.7, 1.3))
-            if (probe := self.prober.watched()) is None:
+            probe = self.prober.watched()
+            await asyncio.sleep((probe.names_every if probe else PAUSE) * random.uniform(0.7, 1.3))
+            probe, asked = self.prober.watched(), self.asked()
+            if probe is None or asked == before:
                 continue
-            entered = self.samples.get(probe.name, Sample()).entered
-            if entered != before and await self._odd(probe):
+            before, turn = asked, turn + 1
+            target = random.choice(probe.canaries if turn % 2 and probe.canaries else probe.targets)
+            if await self.prober.names.odd(probe, target, self.prober.other(probe)):
                 self._say(probe.name, "forged", time.monotonic())
-            before = entered

@@ -21,6 +21,7 @@ from routerd.render.words import (
     ENTERED,
     FROM_NEIGHBOURS,
     LINKS,
+    NAMES,
     NEIGHBOURS,
     OUT,
     RESETS,
@@ -99,7 +100,8 @@ def policy(p: Policy) -> str:
         *(chain(f"box_to_{slot}", [*_box_to_link(slot), last()]) for slot, _ in links),
         *exits.chains(launches, p.may_go_direct),
     ]
-    return _whole(chains, [f"{count}{launch.slot}" for launch in launches for count in (ENTERED, OUT, BACK, RESETS)])
+    counters = [f"{count}{launch.slot}" for launch in launches for count in (ENTERED, OUT, BACK, RESETS)]
+    return _whole(chains, [NAMES, *counters])
 
 
 def switch(choice: exits.Choice) -> str:
@@ -146,7 +148,10 @@ def _from_lan(p: Policy) -> list[str]:
         rule("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept", "DHCP"),
         rule(f"ip saddr != {ports.address.network} drop", "spoofed source"),
         rule(f"ip6 saddr != {lan6} drop", "spoofed source"),
-        rule("meta l4proto { tcp, udp } th dport 53 accept", "answered by the box, whatever the address"),
+        rule(
+            f'meta l4proto {{ tcp, udp }} th dport 53 counter name "{NAMES}" accept',
+            "answered by the box, whatever the address",
+        ),
         rule(own, "for the box"),
         rule(own6, "for the box"),
         rule("fib daddr type local drop", "an address of the box that is not the household's"),

@@ -8,6 +8,7 @@ from routerd.model import FLOW_MASK, OWN_FLOW, SLOT_MASK, mark
 
 # Counters of slot N are called entered_N, ...: host/traffic.py reads them.
 ENTERED = "entered_"  # the household's packets into the exit
+NAMES = "names"  # the household's questions for names
 OUT, BACK, RESETS = "out_", "back_", "resets_"  # the transport's own packets to its server, from it, and its resets
 
 LINKS = "cw-*"  # every link exit's interface is called cw-SLOT
