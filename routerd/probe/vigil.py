@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from routerd.flows import Flows, scan, stalled
-from routerd.model import Event, Launch, Probe, Sample, Sign, Suspected
+from routerd.model import Event, Launch, Sample, Sign, Suspected
 from routerd.probe.prober import Prober
 from routerd.signals import Watch, begin, look
 
