@@ -25,6 +25,7 @@ Output = int | IO[bytes] | IO[str] | None
 CLONE_NEWNET = 0x40000000
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python has no name for it
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = float(os.environ.get("CLEARWAY_LAB_PATIENCE", "1"))  # how many times longer all may take: emulation is slow
 
 # wg and dhcpcd keep sockets and pid files by interface name, which two labs (or two hosts of one) would share.
 PRIVATE_DIRECTORIES = ("/run/wireguard", "/run/dhcpcd", "/var/lib/dhcpcd", "/var/lib/misc")
@@ -78,7 +79,7 @@ class Host:
             env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run to the end; LabError with the program's words unless it exits 0 (when `check`)."""
         done = subprocess.run(self.argv(argv, cwd), input=input, capture_output=True, text=True, errors="replace",
-                              timeout=timeout, env={**self.env, **(env or {})},
+                              timeout=timeout * PATIENCE, env={**self.env, **(env or {})},
                               stdin=None if input is not None else subprocess.DEVNULL)
         if check and done.returncode != 0:
             raise LabError(f"{self.name}: {_reason(argv, done.returncode, done.stderr + done.stdout)}")
@@ -240,8 +241,8 @@ def link(a: Host, a_name: str, b: Host, b_name: str) -> None:
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str, step: float = 0.01) -> None:
     """Poll; LabError naming `what` when the time is over."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while not condition():
         if time.monotonic() > end:
-            raise LabError(f"not within {seconds} s: {what}")
-        time.sleep(step)
+            raise LabError(f"not within {seconds * PATIENCE:g} s: {what}")
+        time.sleep(step * PATIENCE)

@@ -1,23 +1,10 @@
-"""The same lab on an emulated machine: everything takes several times as long, so every wait may."""
+"""The same lab on an emulated machine: run.sh sets CLEARWAY_LAB_PATIENCE, because everything takes several times as long."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import Lab, box, capture, household, lab, net, servers
-
-SLOWER = 5
-
-
-def _patient(condition: Callable[[], bool], seconds: float, what: str, step: float = 0.01) -> None:
-    net_wait_until(condition, seconds * SLOWER, what, max(step, 0.05))
-
-
-net_wait_until = net.wait_until
-for module in (box, capture, household, lab, net, servers):
-    assert module.__name__ in sys.modules
-    module.wait_until = _patient  # type: ignore[attr-defined]
+from tests.lab import Lab
 
 
 @pytest.fixture(scope="module", name="lab")

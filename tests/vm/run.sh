@@ -96,7 +96,7 @@ for kernel in ${KERNELS:-linux-image-6.12-amd64 linux-image-amd64}; do
     timeout -k 5 $((limit + 60)) vng --verbose --run "$folder/boot/vmlinuz-$release" --root / --disable-kvm --force-9p \
         --overlay-rwdir="$here" --cpus 2 --memory 3G \
         --append "rootflags=version=9p2000.L,trans=virtio,access=any,msize=512000,cache=loose loglevel=3" \
-        --exec "modprobe -a wireguard tun nf_conntrack nfnetlink_queue && cd $(printf %q "$here") && PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $inside; echo vm-test: exit \$?" \
+        --exec "modprobe -a wireguard tun nf_conntrack nfnetlink_queue && cd $(printf %q "$here") && CLEARWAY_LAB_PATIENCE=5 PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $inside; echo vm-test: exit \$?" \
         </dev/null 2>&1 | tee "$log" | grep --line-buffered -av '^\[ *[0-9.]*\] ' || true
     rc=$(sed -n 's/^.*vm-test: exit \([0-9]*\).*$/\1/p' "$log" | tail -1)
     rc=${rc:-255}
