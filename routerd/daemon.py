@@ -13,6 +13,7 @@ from pathlib import Path
 
 from routerd import __version__
 from routerd.file import ConfigFile
+from routerd.memory import Memory
 from routerd.model import Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
 from routerd.plan import closed, plan
 from routerd.settings import Settings, SettingsError
@@ -47,9 +48,12 @@ class Daemon:
     beat: Callable[[], None] = lambda: None
     diagnosing: bool = False  # one at a time
     world: World = field(init=False)
+    memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
         self.world = World(self.put)
+        self.memory = Memory(self.file.state)
+        self.state = self.memory.recall()
 
     def put(self, event: Event) -> None:
         self.events.put_nowait(event)
@@ -75,6 +79,7 @@ class Daemon:
         self.state = step(self.settings, self.state, event, now) if self.settings else take(self.state, event, now)
         if before.active != self.state.active:
             self.started = datetime.now(UTC)
+            self.memory.keep(self.state)
         for line in _news(before, self.state):
             self.note(*line)
 

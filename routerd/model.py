@@ -274,7 +274,7 @@ class State:
     errors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # each transport's last one
     active: str | None = None
     wish: str | None = None
-    last_good: str | None = None  # what carried the household before the box was restarted
+    carried: tuple[str, ...] = ()  # what carried the household, the latest first; outlives a restart
     wan_up: bool = True
     wan_since: float = float("-inf")  # when that last changed
     since: float = 0.0

@@ -105,6 +105,7 @@ DEAF: Mapping[Sign, tuple[float, float]] = {
     "stalled": (5.0, 600.0),
 }
 CALM = 120.0
+REMEMBERED = 8  # transports that carried the household
 
 
 def step(settings: Settings, state: State, event: Event, now: float) -> State:
@@ -287,7 +288,8 @@ def choose(settings: Settings, state: State, now: float) -> State:
     best = ladder.best(settings, state, now)
     if best == state.active:
         return state
-    return replace(state, active=best, last_good=best or state.last_good, since=now)
+    carried = (best, *(name for name in state.carried if name != best))[:REMEMBERED] if best else state.carried
+    return replace(state, active=best, carried=carried, since=now)
 
 
 def _unless_over(until: float | None, now: float) -> float | None:

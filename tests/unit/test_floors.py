@@ -14,7 +14,7 @@ FLOORS: list[set[str]] = [
         *("diagnosis", "problems"),
     },
     {"host", "probe"},
-    {"daemon", "world", "file", "diagnose"},
+    {"daemon", "world", "file", "memory", "diagnose"},
     {"api", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]
