@@ -17,9 +17,3 @@ def test_what_carried_the_household_outlives_a_restart(tmp_path: Path) -> None:
 def test_a_broken_memory_is_no_memory(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "carried.json").write_bytes(content)
     assert Memory(tmp_path).recall() == State()
-
-
-def test_a_folder_that_is_gone_stops_nobody(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "nowhere")
-    memory.keep(State(carried=("a",)))
-    assert Memory(tmp_path / "nowhere").recall() == State()
