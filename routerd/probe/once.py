@@ -30,14 +30,14 @@ async def race(probe: Probe, targets: Iterable[str], names: Names, patience: flo
     """Seconds of the quickest verified answer. Raises ProbeError, with what was found, or Starved."""
     tasks = {asyncio.create_task(_through(probe, target, names)) for target in targets}
     try:
-        return await _first_good(tasks, patience, count)
+        return await _first_good(probe, tasks, patience, count)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _first_good(tasks: set[asyncio.Task[float]], patience: float, count: Count) -> float:
+async def _first_good(probe: Probe, tasks: set[asyncio.Task[float]], patience: float, count: Count) -> float:
     before, began, pending = count(), time.monotonic(), tasks
     errors: list[ProbeError] = []
     starved = False
@@ -51,12 +51,20 @@ async def _first_good(tasks: set[asyncio.Task[float]], patience: float, count: C
                 errors.append(e)
         now = time.monotonic()
         starved = starved or now - asked > STEP + STARVED
-        if pending and now - began >= patience and (finding := unheard(before, count())):
-            errors = [ProbeError("no answer, and nothing is heard from its server", finding)]
+        if pending and now - began >= patience and (error := _over(probe, before, count())):
+            errors = [error]
             break
     if starved:
         raise Starved
     raise _plainest(errors, before, count())
+
+
+def _over(probe: Probe, before: Sample, now: Sample) -> ProbeError | None:
+    """Why not to wait for LONGEST."""
+    if probe.sign == "forged":
+        return ProbeError("a name leads to an address that no other exit gives, and nothing is there", "forged")
+    finding = unheard(before, now)
+    return ProbeError("no answer, and nothing is heard from its server", finding) if finding else None
 
 
 def unheard(before: Sample, now: Sample) -> Finding | None:

@@ -171,7 +171,9 @@ class Prober:
 def _patience(probe: Probe, latency: float | None) -> float:
     if latency is None:
         return UNKNOWN
-    return min(LONGEST, max(SHORTEST, PATIENT * latency)) * (SUSPECT if probe.sign in ("silent", "refused") else 1)
+    return min(LONGEST, max(SHORTEST, PATIENT * latency)) * (
+        SUSPECT if probe.sign in ("silent", "refused", "hung") else 1
+    )
 
 
 async def _ipv6(probe: Probe) -> bool | None:
