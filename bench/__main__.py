@@ -33,7 +33,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures the targets in the lab.")
-    parser.add_argument("--quick", action="store_true", help="three turns in place of seven or more, and fewer switches")
+    parser.add_argument("--quick", action="store_true", help="three turns in place of seven to 21, and fewer switches")
     parser.add_argument("--only", action="append", choices=PARTS, help="repeatable; a transport is part of throughput")
     return parser.parse_args()
 
