@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerd import __version__
+from routerd.clock import distance
 from routerd.file import ConfigFile
-from routerd.model import Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
+from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
 from routerd.plan import closed, plan
 from routerd.settings import Settings, SettingsError
 from routerd.status import status
@@ -48,7 +49,7 @@ class Daemon:
     world: World = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = World(self.put)
+        self.world = World(self.put, self.file.state)
 
     def put(self, event: Event) -> None:
         self.events.put_nowait(event)
@@ -70,6 +71,9 @@ class Daemon:
         if isinstance(event, Drifted):
             await self.world.mend(event.what)
             return
+        if isinstance(event, ClockSet):
+            self.started += timedelta(seconds=event.by)
+            self.note("clock", f"was {distance(event.by)}; set")
         now = time.monotonic()
         self.state = step(self.settings, self.state, event, now) if self.settings else take(self.state, event, now)
         if before.active != self.state.active:

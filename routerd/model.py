@@ -163,11 +163,43 @@ class Misapplied:
 
 
 @dataclass(frozen=True, slots=True)
+class Dated:
+    """Enough sources agree on the date. `booted`: the Unix time at which CLOCK_BOOTTIME was 0."""
+
+    booted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """The clock is so far ahead of the last date we know that it may stand in the future."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSet:
+    """The clock was wrong, and has been set forward by so many seconds; back, if negative."""
+
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline came without any other event."""
 
 
-Event = Configured | Wished | Exited | Probed | WanChanged | Resolved | Drifted | Misapplied | Tick
+Event = (
+    Configured
+    | Wished
+    | Exited
+    | Probed
+    | WanChanged
+    | Resolved
+    | Drifted
+    | Misapplied
+    | Dated
+    | Doubted
+    | ClockSet
+    | Tick
+)
 
 
 # -- State: where we stand ----------------------------------------------------------------------------------------
@@ -220,6 +252,8 @@ class State:
     wan_up: bool = True
     wan_since: float = float("-inf")  # when that last changed
     since: float = 0.0
+    booted: float | None = None  # the date, as Dated says it; None: not known yet
+    doubted: bool = False  # the clock may stand in the future
 
 
 # -- Plan: how the box should look now ----------------------------------------------------------------------------
@@ -264,6 +298,20 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """What the clock should show (`booted`, as in State), and through which slots the `sources` are asked for it.
+
+    `proven`: the one way is the active exit. `direct`: one way is straight from the box.
+    """
+
+    booted: float | None = None
+    sources: tuple[str, ...] = ()
+    ways: tuple[int, ...] = ()
+    proven: bool = False
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The whole of it: nothing is left over from before.
 
@@ -283,6 +331,7 @@ class Plan:
     probes: tuple[Probe, ...]
     lookups: tuple[str, ...]
     resolvers: int
+    clock: Clock = Clock()
 
 
 @dataclass(frozen=True, slots=True)

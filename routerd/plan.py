@@ -7,9 +7,12 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from routerd.model import (
+    UPSTREAM_SLOT,
+    Clock,
     Direct,
     Interface,
     Launch,
+    Link,
     Plan,
     Probe,
     Refuse,
@@ -49,6 +52,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         probes=tuple(_probe(settings, state, launch) for launch in launches),
         lookups=_unresolved(settings, state),
         resolvers=len(settings.resolvers),
+        clock=_clock(settings, state, launches),
     )
 
 
@@ -68,12 +72,22 @@ def ports_of(settings: Settings) -> guard.Ports:
 
 
 def _launch(settings: Settings, state: State, name: str) -> Launch | None:
-    """None while it rests, or while its server's name has no address yet."""
+    """None while it rests, while its server's name has no address yet, or while it has to wait for the date."""
     entry, health = settings.transports[name], state.health[name]
     if not isinstance(health, Starting | Up):
         return None
     located = _located(entry.transport, state)
-    return _limited(entry, located.launch(name, state.slots[name])) if located else None
+    launch = _limited(entry, located.launch(name, state.slots[name])) if located else None
+    return None if launch and _waits_for_the_date(state, health, launch) else launch
+
+
+def _waits_for_the_date(state: State, health: Starting | Up, launch: Launch) -> bool:
+    """A WireGuard server refuses whoever shows it an earlier date than before: one from the future locks us out.
+
+    So where the clock may stand there, its first try waits for the date; a later one does not.
+    """
+    untried = isinstance(health, Starting) and not health.failures
+    return state.doubted and untried and isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
 
 
 def _located(transport: Transport, state: State) -> Transport | None:
@@ -95,20 +109,43 @@ def _choice(settings: Settings, state: State, launches: tuple[Launch, ...]) -> i
     if state.active in slots:
         return slots[state.active]
     # The owner opened it for failures only: while transports are still being tried for the first time, it stays shut.
-    tried = bool(state.health) and not any(isinstance(h, Starting) and not h.failures for h in state.health.values())
-    return Direct() if settings.on_failure == "direct" and tried and state.wish is None else Refuse()
+    return Direct() if settings.on_failure == "direct" and _tried(state) and state.wish is None else Refuse()
+
+
+def _tried(state: State) -> bool:
+    return bool(state.health) and not any(isinstance(h, Starting) and not h.failures for h in state.health.values())
 
 
 def _upstreams(settings: Settings, state: State, launches: tuple[Launch, ...]) -> tuple[Upstream, ...]:
-    """Where packets in clear may go: the running transports' servers; the resolvers while a server has no address."""
+    """Where packets in clear may go: the running transports' servers; the resolvers while a server has no address.
+
+    And those who are asked for the date, while nothing else works.
+    """
     servers = tuple(upstream for launch in launches for upstream in launch.upstreams)
-    return servers + (tuple(map(_resolver, settings.resolvers)) if _unresolved(settings, state) else ())
+    asked = settings.resolvers if _unresolved(settings, state) else ()
+    dated = settings.time_sources if _asks_directly(state, launches) else ()
+    return servers + tuple(map(_upstream, (*asked, *dated)))
 
 
-def _resolver(url: str) -> Upstream:
+def _upstream(url: str) -> Upstream:
     parts = urlsplit(url)
     port = parts.port or 443
     return Upstream(ip_address(parts.hostname or ""), "tcp", port, port)
+
+
+def _clock(settings: Settings, state: State, launches: tuple[Launch, ...]) -> Clock:
+    """Who is asked for the date, and which way: through the active exit, else by any way; never without a line."""
+    slots = {launch.name: launch.slot for launch in launches}
+    direct = _asks_directly(state, launches)
+    ways = (*slots.values(), *([UPSTREAM_SLOT] if direct else ()))
+    if proven := state.active in slots:
+        ways = (slots[state.active or ""],)
+    return Clock(state.booted, settings.time_sources, ways if state.wan_up else (), proven, direct)
+
+
+def _asks_directly(state: State, launches: tuple[Launch, ...]) -> bool:
+    """A wrong clock may be why no transport works, or can be started at all."""
+    return state.booted is None and state.active is None and bool(state.health) and (_tried(state) or not launches)
 
 
 def _unresolved(settings: Settings, state: State) -> tuple[str, ...]:

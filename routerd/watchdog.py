@@ -13,6 +13,7 @@ Each transport has a health of its own; which one carries new flows follows from
 1. More evidence to return than to leave: STRIKES failed probes leave; an earlier transport that had failed is taken
    back only after HOLD_DOWN seconds in good health. A rest doubles with each failure in a row.
 2. Nobody is punished for the WAN's fault: while it is down and SETTLED seconds longer, failed probes count for nothing.
+   Nor for the clock's: once it is set, what had failed is tried as if for the first time; what works is left alone.
 3. What is kept warm is the active transport and the next `standby` ones that are not resting.
 4. No clock is read here: `now` is handed in, and may stand still.
 """
@@ -26,7 +27,10 @@ from typing import TypeVar
 
 from routerd.model import (
     LAST_SLOT,
+    ClockSet,
     Configured,
+    Dated,
+    Doubted,
     Down,
     Drifted,
     Event,
@@ -71,6 +75,12 @@ def take(state: State, event: Event, now: float) -> State:
         case Misapplied(what, error):
             rest = {k: v for k, v in state.faults.items() if k != what}
             return replace(state, faults=MappingProxyType({**rest, what: error} if error else rest))
+        case Dated(booted):
+            return replace(state, booted=booted, doubted=False)
+        case Doubted():
+            return replace(state, doubted=True)
+        case ClockSet():
+            return forgiven(state)
         case Exited(name, error):
             return leave(state, name, error, now)
         case Probed(name, latency, error) if name in state.health:
@@ -112,6 +122,11 @@ def leave(state: State, name: str, error: str, now: float) -> State:
     rest = min(LONGEST_REST, FIRST_REST * 2 ** min(failures - 1, 10))
     rested = _set(state, name, Down(now + rest, failures, error))
     return replace(rested, errors=_with(state.errors, name, error))
+
+
+def forgiven(state: State) -> State:
+    """A wrong clock was the reason, or may have been: what does not work is tried anew, as if for the first time."""
+    return replace(state, health=MappingProxyType({n: h for n, h in state.health.items() if isinstance(h, Up)}))
 
 
 def tend(settings: Settings, state: State, now: float) -> State:

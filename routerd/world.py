@@ -7,6 +7,7 @@ Misapplied event and does not stop the others; what stood before it stays in for
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
 from routerd.host.children import Child, Children
+from routerd.host.clock import ClockError, SystemClock
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
@@ -25,6 +27,8 @@ from routerd.host.routing import apply_addresses, apply_routes, apply_rules, int
 from routerd.model import (
     DIRECT_SLOT,
     UPSTREAM_SLOT,
+    ClockSet,
+    Doubted,
     Drifted,
     Event,
     Exited,
@@ -37,6 +41,7 @@ from routerd.model import (
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
 from routerd.probe.prober import Prober
+from routerd.probe.timekeeper import Timekeeper
 from routerd.render.guard import GUARD
 from routerd.render.policy import POLICY
 
@@ -46,15 +51,17 @@ RESTART = 0.5  # seconds before a service is started again
 
 
 class World:
-    """`put` gets the events of everything that is watched here."""
+    """`put` gets the events of everything that is watched here. `state`: the folder that keeps the last date."""
 
-    def __init__(self, put: Callable[[Event], None]) -> None:
+    def __init__(self, put: Callable[[Event], None], state: Path | None = None) -> None:
         self._put = put
         self.nft = Nft()
         self._guard = OwnedTable(GUARD)
         self._links = Links()
         self._children = Children(self._ended)
         self._prober = Prober(put)
+        self._clock = SystemClock(state)
+        self._timekeeper = Timekeeper(put, lambda: self._clock.floor)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
@@ -69,6 +76,7 @@ class World:
         await self._netlink.setup_endpoint()
         await self._links.probe(self._netlink)
         self._monitor.start()
+        self._look_at_clock()
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         return self
 
@@ -78,6 +86,8 @@ class World:
             task.cancel()
         self._monitor.stop()
         self._prober.apply(())
+        self._timekeeper.stop()
+        self._remember_date(self._plan)
         await self._children.stop_all()
         self._netlink.close()
 
@@ -85,6 +95,7 @@ class World:
 
     async def apply(self, plan: Plan) -> None:
         before, began = self._plan, time.perf_counter()
+        await self._keep_clock(plan)
         if before is not None and before.switch != plan.switch:
             await self._part("ruleset", self._switch, plan)
             self.took_ms["switch"] = (time.perf_counter() - began) * 1000
@@ -102,7 +113,10 @@ class World:
             await self._part("conntrack", partial(self._cut, before), plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._prober.apply(plan.probes)
+        self._timekeeper.apply(plan.clock)
         self._plan = plan
+        if before is None or before.clock.booted != plan.clock.booted:
+            self._remember_date(plan)
         self._look_up(plan)
 
     async def mend(self, what: str) -> None:
@@ -113,6 +127,8 @@ class World:
             case "ruleset":
                 await self._part("guard", self._load_guard, plan)
                 await self._part("ruleset", self._load_policy, plan)
+            case "clock":
+                await self._keep_clock(plan)
             case "children":
                 await self._children.apply(_children(plan, bool(self._links.kernel)))
             case _:
@@ -132,6 +148,9 @@ class World:
             error = ""
         except (NftError, NetlinkError, OSError, ValueError) as e:
             error = str(e)[:200]
+        self._report(what, error)
+
+    def _report(self, what: str, error: str) -> None:
         if self._faults.get(what, "") != error:
             self._faults[what] = error
             self._put(Misapplied(what, error))
@@ -192,6 +211,32 @@ class World:
         if gone:
             conntrack.cut([*gone, DIRECT_SLOT])
 
+    # -- the clock ------------------------------------------------------------------------------------------------
+
+    def _look_at_clock(self) -> None:
+        """At start. One that cannot be right is put where it may be, one that may be too late is doubted."""
+        try:
+            if by := self._clock.lift():
+                self._put(ClockSet(by))
+                self._report("clock_wrong", "the date is not known yet")
+        except ClockError as e:
+            self._report("clock_wrong", str(e))
+        if self._clock.doubtful():
+            self._put(Doubted())
+
+    async def _keep_clock(self, plan: Plan) -> None:
+        if plan.clock.booted is not None:
+            await self._part("clock_wrong", self._set_clock, plan)
+
+    async def _set_clock(self, plan: Plan) -> None:
+        if plan.clock.booted is not None and (by := self._clock.keep(plan.clock.booted)):
+            self._put(ClockSet(by))
+
+    def _remember_date(self, plan: Plan | None) -> None:
+        if plan and plan.clock.booted is not None:
+            with contextlib.suppress(OSError):  # a full disk must not stop the household
+                self._clock.remember(plan.clock.booted)
+
     def _look_up(self, plan: Plan) -> None:
         for name in plan.lookups:
             task = f"look up {name}"
@@ -250,6 +295,8 @@ class World:
             await asyncio.sleep(SWEEP)
             if self._plan and sysctl.differing(self._plan.sysctls):
                 self._put(Drifted("sysctls"))
+            if self._plan and self._plan.clock.booted is not None and self._clock.off(self._plan.clock.booted):
+                self._put(Drifted("clock"))
 
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -26,6 +27,8 @@ class ProbeError(Exception):
 class Answer:
     status: int
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    certificate: Mapping[str, object] = field(default_factory=dict, repr=False)  # as SSLSocket.getpeercert() has it
 
 
 @cache
@@ -33,11 +36,11 @@ def _context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def fetch(url: str, address: str, mark: int, timeout: float) -> Answer:
+async def fetch(url: str, address: str, mark: int, timeout: float, trust: ssl.SSLContext | None = None) -> Answer:
     """GETs `url` at `address` through the exit of `mark`. Raises ProbeError."""
     try:
         async with asyncio.timeout(timeout):
-            return await _fetch(url, address, mark)
+            return await _fetch(url, address, mark, trust or _context())
     except TimeoutError as e:
         raise ProbeError("no answer in time") from e
     except ssl.SSLCertVerificationError as e:
@@ -52,7 +55,7 @@ async def fetch(url: str, address: str, mark: int, timeout: float) -> Answer:
         raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off") from e
 
 
-async def _fetch(url: str, address: str, mark: int) -> Answer:
+async def _fetch(url: str, address: str, mark: int, trust: ssl.SSLContext) -> Answer:
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
@@ -60,12 +63,13 @@ async def _fetch(url: str, address: str, mark: int) -> Answer:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
         await loop.sock_connect(sock, (address, parts.port or 443))
-        reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname=parts.hostname)
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=parts.hostname)
     except BaseException:
         sock.close()
         raise
     try:
-        return await _talk(reader, writer, _request(url))
+        answer = await _talk(reader, writer, _request(url))
+        return replace(answer, certificate=writer.get_extra_info("peercert") or {})
     finally:
         writer.transport.abort()  # alone: behind close() it raises on Python 3.11.2 when the peer has closed first
 
@@ -83,15 +87,16 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requ
     sent = connection.send(request) or b""
     writer.write(sent + (connection.send(h11.EndOfMessage()) or b""))
     status, received = 0, b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     while True:
         match connection.next_event():
             case h11.NEED_DATA:
                 connection.receive_data(await reader.read(1 << 15))
-            case h11.Response(status_code=status):
-                pass
+            case h11.Response(status_code=status, headers=found):
+                headers = tuple(found)
             case h11.Data(data=data):
                 received += data
                 if len(received) > LARGEST:
-                    return Answer(status, received)
+                    return Answer(status, received, headers)
             case h11.EndOfMessage() | h11.ConnectionClosed():
-                return Answer(status, received)
+                return Answer(status, received, headers)

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
-    {"watchdog", "plan", "status", "render", "settings", "transports", "links"},
+    {"watchdog", "plan", "status", "render", "settings", "transports", "links", "clock"},
     {"host", "probe"},
     {"daemon", "world", "file"},
     {"api", "__main__", "cli"},

@@ -12,7 +12,10 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 from routerd.links import parse
 from routerd.model import (
     LAST_SLOT,
+    ClockSet,
     Configured,
+    Dated,
+    Doubted,
     Down,
     Drifted,
     Event,
