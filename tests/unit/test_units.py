@@ -49,12 +49,12 @@ def test_what_the_daemon_needs_is_left_to_it() -> None:
     kept = {word.removeprefix("CAP_") for word in line.partition("=")[2].split()}
     assert kept == {
         *("NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"),
-        *("SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"),
+        *("SETUID", "SETGID", "SETPCAP", "KILL"),
         "SYS_TIME",
     }
     assert "@clock" in next(line for line in unit.splitlines() if line.startswith("SystemCallFilter="))
-    assert "ProtectClock" not in unit
-    for line in ("DeviceAllow=/dev/net/tun rw", "NotifyAccess=main", "StartLimitIntervalSec=0", "UMask=0077"):
+    assert "ProtectClock=yes" not in unit
+    for line in ("DeviceAllow=/dev/net/tun rw", "BindPaths=-/dev/net/tun", "SupplementaryGroups=clearway", "NotifyAccess=main", "StartLimitIntervalSec=0", "UMask=0077"):
         assert line in unit
     assert "/proc/sys/net" in next(line for line in unit.splitlines() if line.startswith("ReadWritePaths="))
 
