@@ -64,7 +64,7 @@ def distance(by: float) -> str:
     """How wrong it was, in words."""
     seconds = abs(by)
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        if seconds >= length:
+        if seconds >= 0.99 * length:
             count = round(seconds / length)
             return f"{count} {unit}{'s' if count != 1 else ''} {'behind' if by > 0 else 'ahead'}"
     return "right"

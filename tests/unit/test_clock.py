@@ -100,7 +100,7 @@ def test_a_clock_is_set_to_the_right_time_or_left_alone(shown: float, right: flo
 
 @pytest.mark.parametrize(
     ("by", "words"),
-    [(6, "6 seconds behind"), (-3600, "1 hour ahead"), (86400 * 365, "365 days behind"), (-61, "1 minute ahead")],
+    [(6, "6 seconds behind"), (-3600, "1 hour ahead"), (86400 * 365, "365 days behind"), (-61, "1 minute ahead"), (3599.5, "1 hour behind")],
 )
 def test_a_distance_in_words(by: float, words: str) -> None:
     assert distance(by) == words
