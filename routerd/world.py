@@ -19,7 +19,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
 from routerd.host.children import Child, Children
-from routerd.host.clock import ClockError, SystemClock
+from routerd.host.clock import ClockError, SystemClock, Watch
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
@@ -61,6 +61,7 @@ class World:
         self._children = Children(self._ended)
         self._prober = Prober(put)
         self._clock = SystemClock(state)
+        self._clock_watch = Watch(self._look_whether_it_drifted)
         self._timekeeper = Timekeeper(put, lambda: self._clock.floor)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
@@ -77,6 +78,7 @@ class World:
         await self._links.probe(self._netlink)
         self._monitor.start()
         self._look_at_clock()
+        self._clock_watch.start()
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         return self
 
@@ -87,6 +89,7 @@ class World:
         self._monitor.stop()
         self._prober.apply(())
         self._timekeeper.stop()
+        self._clock_watch.stop()
         self._remember_date(self._plan)
         await self._children.stop_all()
         self._netlink.close()
@@ -224,6 +227,10 @@ class World:
         if self._clock.doubtful():
             self._put(Doubted())
 
+    def _look_whether_it_drifted(self) -> None:
+        if self._plan and self._plan.clock.booted is not None and self._clock.off(self._plan.clock.booted):
+            self._put(Drifted("clock"))
+
     async def _keep_clock(self, plan: Plan) -> None:
         if plan.clock.booted is not None:
             await self._part("clock_wrong", self._set_clock, plan)
@@ -295,8 +302,7 @@ class World:
             await asyncio.sleep(SWEEP)
             if self._plan and sysctl.differing(self._plan.sysctls):
                 self._put(Drifted("sysctls"))
-            if self._plan and self._plan.clock.booted is not None and self._clock.off(self._plan.clock.booted):
-                self._put(Drifted("clock"))
+            self._look_whether_it_drifted()
 
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
+import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from routerd.clock import DOUBT, believable, correction, distance, lowest
@@ -12,6 +16,7 @@ from routerd.host.disk import write
 
 _TIME_ERROR = 5  # adjtimex(2): nothing keeps the clock synchronised
 _TIMEX = 512  # bytes; struct timex takes 208 where `long` has 64 bits
+_ABSTIME, _CANCEL_ON_SET = 1, 2  # linux/timerfd.h; Python has names for them from 3.13 on
 
 
 class ClockError(OSError):
@@ -58,6 +63,37 @@ class SystemClock:
         """Writes the floor. An error of a second or two must not make the next boot refuse the right date."""
         if self._file:
             write(self._file, f"{booted + uptime() - 60:.0f}\n")
+
+
+class Watch:
+    """Calls `jumped` whenever anyone sets the clock: the kernel cancels a timer of ours then, which else never ends."""
+
+    def __init__(self, jumped: Callable[[], None]) -> None:
+        self._jumped = jumped
+        self._fd = -1
+
+    def start(self) -> None:
+        """Without such a timer there is still the sweep."""
+        self._fd = ctypes.CDLL(None).timerfd_create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd >= 0:
+            asyncio.get_running_loop().add_reader(self._fd, self._cancelled)
+            self._arm()
+
+    def stop(self) -> None:
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _cancelled(self) -> None:
+        with contextlib.suppress(OSError):  # ECANCELED, which is the message
+            os.read(self._fd, 8)
+        self._arm()
+        self._jumped()
+
+    def _arm(self) -> None:
+        never = (ctypes.c_long * 4)(0, 0, sys.maxsize, 0)  # struct itimerspec: the interval, the end
+        ctypes.CDLL(None).timerfd_settime(self._fd, _ABSTIME | _CANCEL_ON_SET, never, None)
 
 
 def _set(by: float) -> float:

@@ -23,7 +23,7 @@ from routerd.clock import BUILT
 ROOT = Path(__file__).parents[2]
 HOME = Path("/tmp/clock")
 BOOTED = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-LONGEST = 120.0  # seconds for a case: fault 53's own limit
+LONGEST = 240.0  # seconds for a case; what is too long is for test_clock.py to say
 NETWORK = """
 ip link set lo up; ip link set {wan} name wan0 2>/dev/null || true; ip link set wan0 up
 ip addr replace 10.0.2.15/24 dev wan0; ip route replace default via 10.0.2.2
