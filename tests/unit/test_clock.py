@@ -39,7 +39,7 @@ def test_fewer_than_three_are_no_verdict(count: int) -> None:
 
 
 def test_a_source_has_one_vote_however_often_it_speaks() -> None:
-    assert verdict([Sample("192.0.2.1", BOOTED), *[Sample("192.0.2.2", BOOTED)] * 5], BUILT, 10.0) is None
+    assert verdict([Sample("192.0.2.1", BOOTED), *(Sample("192.0.2.2", BOOTED + i) for i in range(5))], BUILT, 10.0) is None
 
 
 def test_three_that_do_not_agree_are_no_verdict() -> None:
