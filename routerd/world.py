@@ -7,7 +7,6 @@ Misapplied event and does not stop the others; what stood before it stays in for
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,6 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
 from routerd.host.children import Child, Children
-from routerd.host.clock import ClockError, SystemClock, Watch
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import Nft, NftError, OwnedTable, outline
@@ -27,8 +25,6 @@ from routerd.host.routing import apply_addresses, apply_routes, apply_rules, int
 from routerd.model import (
     DIRECT_SLOT,
     UPSTREAM_SLOT,
-    ClockSet,
-    Doubted,
     Drifted,
     Event,
     Exited,
@@ -41,9 +37,9 @@ from routerd.model import (
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
 from routerd.probe.prober import Prober
-from routerd.probe.timekeeper import Timekeeper
 from routerd.render.guard import GUARD
 from routerd.render.policy import POLICY
+from routerd.timing import Timing
 
 SETTLE = 0.05  # seconds between a kernel event and our look at it: they come in swarms
 SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody (sysctls)
@@ -51,7 +47,7 @@ RESTART = 0.5  # seconds before a service is started again
 
 
 class World:
-    """`put` gets the events of everything that is watched here. `state`: the folder that keeps the last date."""
+    """`put` gets the events of everything that is watched here. `state`: the folder that outlives a boot."""
 
     def __init__(self, put: Callable[[Event], None], state: Path | None = None) -> None:
         self._put = put
@@ -60,9 +56,7 @@ class World:
         self._links = Links()
         self._children = Children(self._ended)
         self._prober = Prober(put)
-        self._clock = SystemClock(state)
-        self._clock_watch = Watch(self._look_whether_it_drifted)
-        self._timekeeper = Timekeeper(put, lambda: self._clock.floor)
+        self._timing = Timing(put, self._report, state)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
@@ -77,8 +71,7 @@ class World:
         await self._netlink.setup_endpoint()
         await self._links.probe(self._netlink)
         self._monitor.start()
-        self._look_at_clock()
-        self._clock_watch.start()
+        self._timing.start()
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         return self
 
@@ -88,9 +81,7 @@ class World:
             task.cancel()
         self._monitor.stop()
         self._prober.apply(())
-        self._timekeeper.stop()
-        self._clock_watch.stop()
-        self._remember_date(self._plan)
+        self._timing.stop()
         await self._children.stop_all()
         self._netlink.close()
 
@@ -98,7 +89,7 @@ class World:
 
     async def apply(self, plan: Plan) -> None:
         before, began = self._plan, time.perf_counter()
-        await self._keep_clock(plan)
+        self._timing.keep(plan.clock)
         if before is not None and before.switch != plan.switch:
             await self._part("ruleset", self._switch, plan)
             self.took_ms["switch"] = (time.perf_counter() - began) * 1000
@@ -116,10 +107,8 @@ class World:
             await self._part("conntrack", partial(self._cut, before), plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._prober.apply(plan.probes)
-        self._timekeeper.apply(plan.clock)
+        self._timing.ask(plan.clock)
         self._plan = plan
-        if before is None or before.clock.booted != plan.clock.booted:
-            self._remember_date(plan)
         self._look_up(plan)
 
     async def mend(self, what: str) -> None:
@@ -131,7 +120,7 @@ class World:
                 await self._part("guard", self._load_guard, plan)
                 await self._part("ruleset", self._load_policy, plan)
             case "clock":
-                await self._keep_clock(plan)
+                self._timing.keep(plan.clock)
             case "children":
                 await self._children.apply(_children(plan, bool(self._links.kernel)))
             case _:
@@ -214,36 +203,6 @@ class World:
         if gone:
             conntrack.cut([*gone, DIRECT_SLOT])
 
-    # -- the clock ------------------------------------------------------------------------------------------------
-
-    def _look_at_clock(self) -> None:
-        """At start. One that cannot be right is put where it may be, one that may be too late is doubted."""
-        try:
-            if by := self._clock.lift():
-                self._put(ClockSet(by))
-                self._report("clock_wrong", "the date is not known yet")
-        except ClockError as e:
-            self._report("clock_wrong", str(e))
-        if self._clock.doubtful():
-            self._put(Doubted())
-
-    def _look_whether_it_drifted(self) -> None:
-        if self._plan and self._plan.clock.booted is not None and self._clock.off(self._plan.clock.booted):
-            self._put(Drifted("clock"))
-
-    async def _keep_clock(self, plan: Plan) -> None:
-        if plan.clock.booted is not None:
-            await self._part("clock_wrong", self._set_clock, plan)
-
-    async def _set_clock(self, plan: Plan) -> None:
-        if plan.clock.booted is not None and (by := self._clock.keep(plan.clock.booted)):
-            self._put(ClockSet(by))
-
-    def _remember_date(self, plan: Plan | None) -> None:
-        if plan and plan.clock.booted is not None:
-            with contextlib.suppress(OSError):  # a full disk must not stop the household
-                self._clock.remember(plan.clock.booted)
-
     def _look_up(self, plan: Plan) -> None:
         for name in plan.lookups:
             task = f"look up {name}"
@@ -302,7 +261,7 @@ class World:
             await asyncio.sleep(SWEEP)
             if self._plan and sysctl.differing(self._plan.sysctls):
                 self._put(Drifted("sysctls"))
-            self._look_whether_it_drifted()
+            self._timing.look()
 
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""

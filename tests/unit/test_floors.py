@@ -11,7 +11,7 @@ FLOORS: list[set[str]] = [
     {"model"},
     {"watchdog", "plan", "status", "render", "settings", "transports", "links", "clock"},
     {"host", "probe"},
-    {"daemon", "world", "file"},
+    {"daemon", "world", "timing", "file"},
     {"api", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]
