@@ -8,13 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerd import __version__
+from routerd.clock import distance
 from routerd.file import ConfigFile
 from routerd.memory import Memory
-from routerd.model import Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
+from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
 from routerd.plan import closed, plan
 from routerd.settings import Settings, SettingsError
 from routerd.status import status
@@ -51,7 +52,7 @@ class Daemon:
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = World(self.put)
+        self.world = World(self.put, self.file.state)
         self.memory = Memory(self.file.state)
         self.state = self.memory.recall()
 
@@ -75,6 +76,9 @@ class Daemon:
         if isinstance(event, Drifted):
             await self.world.mend(event.what)
             return
+        if isinstance(event, ClockSet):
+            self.started += timedelta(seconds=event.by)
+            self.note("clock", f"was {distance(event.by)}; set")
         now = time.monotonic()
         self.state = step(self.settings, self.state, event, now) if self.settings else take(self.state, event, now)
         if before.active != self.state.active:

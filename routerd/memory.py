@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from routerd.file import write
+from routerd.host.disk import write
 from routerd.model import State
 
 LIMIT = 1 << 16  # bytes

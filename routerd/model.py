@@ -199,6 +199,25 @@ class Diagnosing:
 
 
 @dataclass(frozen=True, slots=True)
+class Dated:
+    """Enough sources agree on the date. `booted`: the Unix time at which CLOCK_BOOTTIME was 0."""
+
+    booted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """The clock is so far ahead of the last date we know that it may stand in the future."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSet:
+    """The clock was wrong, and has been set forward by so many seconds; back, if negative."""
+
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline came without any other event."""
 
@@ -215,6 +234,9 @@ Event = (
     | Drifted
     | Misapplied
     | Diagnosing
+    | Dated
+    | Doubted
+    | ClockSet
     | Tick
 )
 
@@ -279,6 +301,8 @@ class State:
     wan_since: float = float("-inf")  # when that last changed
     since: float = 0.0
     diagnosing_until: float | None = None  # a diagnosis may send in clear until then
+    booted: float | None = None  # the date, as Dated says it; None: not known yet
+    doubted: bool = False  # the clock may stand in the future
 
 
 # -- Plan: how the box should look now ----------------------------------------------------------------------------
@@ -353,6 +377,20 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """What the clock should show (`booted`, as in State), and through which slots the `sources` are asked for it.
+
+    `proven`: the one way is the active exit. `direct`: one way is straight from the box.
+    """
+
+    booted: float | None = None
+    sources: tuple[str, ...] = ()
+    ways: tuple[int, ...] = ()
+    proven: bool = False
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The whole of it: nothing is left over from before.
 
@@ -373,6 +411,7 @@ class Plan:
     lookups: tuple[str, ...]
     resolvers: int
     direct: bool = False  # whether new flows go out in clear
+    clock: Clock = Clock()
 
 
 @dataclass(frozen=True, slots=True)

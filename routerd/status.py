@@ -31,6 +31,7 @@ _OURS: Mapping[str, tuple[Severity, str, str]] = {
     "links": ("error", "A tunnel's interface could not be made", "The kernel needs WireGuard or /dev/net/tun"),
     "lan": ("error", "The LAN port is missing", "Plug it in, or correct lan.interface"),
     "overlap": ("error", "Your provider's network has the same addresses as your home", "Change lan.address"),
+    "clock_wrong": ("warning", "The clock is wrong", "It is set as soon as the date is known; see docs/problems.md"),
     "dnsmasq": ("error", "Names and leases are not served", "Another program may hold port 53; see docs/problems.md"),
     "resolver": ("error", "The resolver does not run", "See docs/problems.md"),
     "lookup": ("warning", "A server's name could not be looked up", "Use a link with the server's address"),

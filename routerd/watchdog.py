@@ -8,7 +8,8 @@ left. docs/watchdog.md is drawn from it.
    sign it takes two probes. A probe that came through forgives everything.
 2. Loss is not a block: a probe that failed although its server was heard weighs half, and is given time (probe/).
 3. Nobody is punished for the line's fault: while it is down and SETTLED seconds longer, nothing weighs anything; when
-   it is back, all that rests is tried at once.
+   it is back, all that rests is tried at once. Nor for the clock's: once it is set, what had failed is tried as if
+   for the first time; what works is left alone.
 4. What failed rests, twice as long each time; but while nothing at all is up, as briefly as the outage is young.
 5. Signs that proved false are listened to less and less often, each kind by itself: a household may well talk to a
    host that is dead, or pause a film.
@@ -26,8 +27,11 @@ from routerd import ladder
 from routerd.model import (
     LAST_SLOT,
     Carried,
+    ClockSet,
     Configured,
+    Dated,
     Diagnosing,
+    Doubted,
     Down,
     Drifted,
     Event,
@@ -127,6 +131,12 @@ def take(state: State, event: Event, now: float) -> State:
             return replace(state, faults=MappingProxyType({**rest, what: error} if error else rest))
         case Diagnosing(until):
             return replace(state, diagnosing_until=until)
+        case Dated(booted):
+            return replace(state, booted=booted, doubted=False)
+        case Doubted():
+            return replace(state, doubted=True)
+        case ClockSet():
+            return forgiven(state)
         case Exited(name, error):
             return move(state, name, "ended", now, error)
         case Suspected(name, sign):
@@ -248,6 +258,11 @@ def _rest(state: State, name: str, evidence: str, failures: int, now: float) -> 
         return rest
     outage = now - state.since if state.active is None else 0.0
     return min(rest, BRIEF, max(BRIEFEST, outage / YOUNG))
+
+
+def forgiven(state: State) -> State:
+    """A wrong clock was the reason, or may have been: what does not work is tried anew, as if for the first time."""
+    return replace(state, health=MappingProxyType({n: h for n, h in state.health.items() if isinstance(h, Up)}))
 
 
 # -- what follows -------------------------------------------------------------------------------------------------

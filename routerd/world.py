@@ -46,6 +46,7 @@ from routerd.probe.prober import Prober
 from routerd.probe.vigil import Vigil
 from routerd.render.guard import GUARD
 from routerd.render.policy import POLICY
+from routerd.timing import Timing
 
 SETTLE = 0.05  # seconds between a kernel event and our look at it: they come in swarms
 SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody: sysctls, and what it refused before
@@ -55,9 +56,9 @@ RESOLVER = "service:resolver"
 
 
 class World:
-    """`put` gets the events of everything that is watched here."""
+    """`put` gets the events of everything that is watched here. `state`: the folder that outlives a boot."""
 
-    def __init__(self, put: Callable[[Event], None]) -> None:
+    def __init__(self, put: Callable[[Event], None], state: Path | None = None) -> None:
         self._put = put
         self.nft = Nft()
         self._guard = OwnedTable(GUARD)
@@ -66,6 +67,7 @@ class World:
         self._traffic = Traffic()
         self._prober = Prober(put, self._count)
         self._vigil = Vigil(put, self._read, self._received, lambda: self._traffic.names, self._prober)
+        self._timing = Timing(put, self._report, state)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
@@ -80,6 +82,7 @@ class World:
         await self._netlink.setup_endpoint()
         await self._links.probe(self._netlink)
         self._monitor.start()
+        self._timing.start()
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         self._tasks["vigil"] = asyncio.create_task(self._vigil.run())
         return self
@@ -90,6 +93,7 @@ class World:
             task.cancel()
         self._monitor.stop()
         self._prober.apply(())
+        self._timing.stop()
         await self._children.stop_all()
         self._traffic.close()
         self._netlink.close()
@@ -98,6 +102,7 @@ class World:
 
     async def apply(self, plan: Plan) -> None:
         before, began = self._plan, time.perf_counter()
+        self._timing.keep(plan.clock)
         if before is not None and before.switch != plan.switch:
             await self._part("ruleset", self._switch, plan)
             self.took_ms["switch"] = (time.perf_counter() - began) * 1000
@@ -117,6 +122,7 @@ class World:
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._vigil.launches = plan.launches
         self._prober.apply(plan.probes)
+        self._timing.ask(plan.clock)
         self._plan = plan
         self._look_up(plan)
 
@@ -128,6 +134,8 @@ class World:
             case "ruleset":
                 await self._part("guard", self._load_guard, plan)
                 await self._part("ruleset", self._load_policy, plan)
+            case "clock":
+                self._timing.keep(plan.clock)
             case "children":
                 await self._children.apply(_children(plan, bool(self._links.kernel)))
             case _:
@@ -147,6 +155,9 @@ class World:
             error = ""
         except (NftError, NetlinkError, OSError, ValueError) as e:
             error = str(e)[:200]
+        self._report(what, error)
+
+    def _report(self, what: str, error: str) -> None:
         if self._faults.get(what, "") != error:
             self._faults[what] = error
             self._put(Misapplied(what, error))
@@ -309,6 +320,7 @@ class World:
             for what, parts in (("ruleset", ("ruleset", "guard")), ("routes", ("lan", "routing", "links"))):
                 if any(self._faults.get(part) for part in parts):  # the kernel may have been short of memory
                     self._put(Drifted(what))
+            self._timing.look()
 
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""
