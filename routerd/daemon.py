@@ -18,7 +18,7 @@ from routerd.memory import Memory
 from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
 from routerd.plan import closed, plan
 from routerd.settings import Settings, SettingsError
-from routerd.status import status
+from routerd.status import present, status
 from routerd.watchdog import deadline, step, take
 from routerd.world import World, prepare_leases
 
@@ -48,6 +48,7 @@ class Daemon:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     beat: Callable[[], None] = lambda: None
     diagnosing: bool = False  # one at a time
+    troubles: dict[str, float] = field(default_factory=dict)  # since when each problem is there
     world: World = field(init=False)
     memory: Memory = field(init=False)
 
@@ -84,6 +85,7 @@ class Daemon:
         if before.active != self.state.active:
             self.started = datetime.now(UTC)
             self.memory.keep(self.state)
+        self.troubles = {code: self.troubles.get(code, now) for code in present(self.settings, self.state)}
         for line in _news(before, self.state):
             self.note(*line)
 
@@ -126,7 +128,9 @@ class Daemon:
         self.put(Configured())
 
     def status(self) -> Status:
-        return status(self.settings, self.state, self.world.traffic(), self.started, __version__)
+        now = time.monotonic()
+        lasting = {code: now - since for code, since in self.troubles.items()}
+        return status(self.settings, self.state, self.world.traffic(), self.started, __version__, lasting)
 
     def note(self, kind: str, text: str) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
