@@ -6,6 +6,7 @@ SSL_CERT_FILE is honoured, as everywhere (ssl.create_default_context does).
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ import h11
 
 from routerd.model import Finding
 
+PADDING = 256  # bytes, fewer than
 ENOUGH = 1 << 17  # bytes of a body, where nobody asks for less
 
 
@@ -102,6 +104,7 @@ def _request(url: str) -> h11.Request:
     host = parts.netloc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = [("Host", host), ("User-Agent", "Mozilla/5.0"), ("Accept", "*/*"), ("Connection", "close")]
+    headers.append(("X-Padding", "0" * random.randrange(PADDING)))  # no two probes of one size on the wire
     return h11.Request(method="GET", target=target, headers=headers)
 
 
