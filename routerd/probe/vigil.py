@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from routerd.flows import Flows, scan, stalled
+from routerd.flows import Flows, mute, scan, stalled
 from routerd.model import Event, Launch, Sample, Sign, Suspected
 from routerd.probe.prober import Prober
 from routerd.signals import Watch, begin, look
@@ -72,7 +72,9 @@ class Vigil:
         probe = self.prober.watched()
         launch = next((one for one in self.launches if probe and one.name == probe.name), None)
         self._flows = scan(self._flows, self.received(launch) if launch else (), now)
-        if launch and stalled(self._flows, now):
+        if launch and mute(self._flows, now):
+            self._say(launch.name, "mute", now)
+        elif launch and stalled(self._flows, now):
             self._say(launch.name, "stalled", now)
 
     def _say(self, name: str, sign: Sign, now: float) -> None:
