@@ -36,13 +36,17 @@ large = ["https://probe.example/blob/256000", "https://open.example/blob/256000"
 
 @dataclass(slots=True)
 class Box:
-    """`with Box(lab, ["ss2022", "trojan"]) as box:` runs routerd with these of the lab's servers, in this order."""
+    """`with Box(lab, ["ss2022", "trojan"]) as box:` runs routerd with these of the lab's servers, in this order.
+
+    `by_name`: the links have the servers' names, not their addresses.
+    """
 
     lab: Lab
     transports: Sequence[str]
     on_failure: str = "block"
     standby: int = 2
     extra: str = ""
+    by_name: bool = False
     folder: Path = field(init=False)
     daemon: subprocess.Popen[str] | None = None
 
@@ -61,7 +65,8 @@ class Box:
     def write(self, transports: Sequence[str] | None = None, on_failure: str | None = None) -> None:
         text = BASE.format(on_failure=on_failure or self.on_failure, standby=self.standby) + self.extra
         for name in self.transports if transports is None else transports:
-            link = self.lab.server(name).link
+            server = self.lab.server(name)
+            link = server.link_to(server.hostname) if self.by_name else server.link
             key = "uri" if "://" in link.splitlines()[0] else "config"
             text += f'[[transport]]\nname = "{name}"\n{key} = """{link}"""\n'
         self.config.parent.mkdir(exist_ok=True)
