@@ -34,6 +34,7 @@ check: setup
 # Stages print their time. A skipped test fails its stage: nothing is left out in silence (ALLOW_SKIPS=1 lists them).
 test: setup
 	@$(STAGE) check $(MAKE) --no-print-directory check
+	@$(STAGE) lives env EXAMPLES=100000 $(PYTEST) tests/unit/test_watchdog.py -k thousands_of_lives --durations=1
 	@$(STAGE) install tools/test-install.sh
 	@$(STAGE) host $(ROOT) $(PYTEST) tests/host --durations=5
 	@$(STAGE) web $(ROOT) $(PYTEST) tests/web --durations=3

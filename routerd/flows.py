@@ -1,7 +1,8 @@
 """Large answers that freeze or crawl, seen in a transport's own TCP connections. Pure: what each received, by looks.
 
 One connection that goes quiet says nothing: it is idle, or somebody paused. What a censor does looks otherwise: steady
-flows that break in the same moment; connections that stop at the same size; nothing that is faster than a crawl.
+flows that break in the same moment; connections that stop at the same size; nothing that is faster than a crawl. Or
+what new ones ask is taken, acknowledged, and never answered: packets come back, and not a byte in them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ QUIET, FORGOTTEN = 1.5, 6.0  # seconds without a byte: a steady flow that broke;
 TOGETHER = 1.2  # seconds
 SAME, LEAST, MOST = 512, 8192, 1 << 16  # bytes: sizes that are the same, and where a censor might cut
 SEVERAL, MANY = 3, 6
+MUTE = 1.2  # seconds without a first byte; an answer takes two round trips
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One connection: bytes received, when last and when they last grew, looks in a row that it flowed or crawled."""
+    """One connection: when first seen, bytes received, when last and when they last grew, looks in a row that it flowed
+    or crawled.
+    """
 
+    born: float
     received: int
     at: float
     grown: float
@@ -39,18 +44,26 @@ def scan(before: Flows, received: Iterable[tuple[int, int]], now: float) -> Flow
 
 def _seen(before: Seen | None, size: int, now: float) -> Seen:
     if before is None:
-        return Seen(size, now, now)
+        return Seen(now, size, now, now)
     if size == before.received:  # what it did before it went quiet is kept
         return replace(before, at=now, crawled=0)
     rate = (size - before.received) / max(0.001, now - before.at)
     flowed, crawled = before.flowed + 1 if rate >= FLOWING else 0, before.crawled + 1 if rate < CRAWL else 0
-    return Seen(size, now, now, flowed, crawled)
+    return Seen(before.born, size, now, now, flowed, crawled)
 
 
 def stalled(flows: Flows, now: float) -> bool:
     """Whether it looks as if large answers did not pass any more."""
     seen = flows.values()
     return _broke_together(seen, now) or _stopped_at_one_size(seen, now) or _only_crawl(seen, now)
+
+
+def mute(flows: Flows, now: float) -> bool:
+    """Whether new connections get no answer, none of them; older ones may well go on."""
+    opened = sorted(s.born for s in flows.values() if not s.received and now - s.born >= MUTE)
+    if len(opened) < SEVERAL:
+        return False
+    return not any(s.received and s.born >= opened[-SEVERAL] for s in flows.values())
 
 
 def _broke_together(seen: Iterable[Seen], now: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ from routerd.transports import Transport
 # Seconds between probes, each of some 6 KB, where nothing is suspected: the kernel's signs are free, and come sooner.
 ACTIVE_EVERY, STANDBY_EVERY, LARGE_EVERY = 75.0, 150.0, 7200.0
 DOUBTED_EVERY, NAMES_EVERY = 1.0, 1.5
-STARTING_EVERY, SLOWEST_START = 0.5, 15.0  # the rarer, the more often it has failed
+STARTING_EVERY, SLOWEST_START = 0.5, 6.0  # the rarer, the more often it has failed
 MANY = 5  # failures in a row, from which on that counts
 METERED = 4.0  # times rarer where the owner pays by the megabyte
 
@@ -42,7 +43,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
     ports = ports_of(settings)
     able = tuple(launch for name in state.health if (launch := _launch(settings, state, name)))
     launches = tuple(_limited(settings, state, launch) for launch in able)
-    choice = _choice(settings, state, launches)
+    chosen = choice(settings, state, {launch.name: launch.slot for launch in launches})
     may_go_direct = settings.on_failure == "direct"
     diagnosing = state.diagnosing_until is not None
     rules = policy.Policy(ports, launches, may_go_direct, _asked_directly(settings, state, launches), diagnosing)
@@ -50,7 +51,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
     return Plan(
         guard=guard.guard(ports),
         policy=policy.policy(rules),
-        switch=policy.switch(choice),
+        switch=policy.switch(chosen),
         rules=routing.rules(ports, launches, may_go_direct, diagnosing),
         routes=routing.routes(ports, launches),
         sysctls=routing.sysctls(ports, launches, may_go_direct),
@@ -60,7 +61,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         probes=tuple(_probe(settings, state, launch) for launch in able),
         lookups=_unresolved(settings, state),
         resolvers=len(settings.resolvers),
-        direct=isinstance(choice, Direct),
+        direct=isinstance(chosen, Direct),
         clock=_clock(settings, state, launches),
     )
 
@@ -116,9 +117,9 @@ def _limited(settings: Settings, state: State, launch: Launch) -> Launch:
     return dataclasses.replace(launch, exit=dataclasses.replace(launch.exit, udp=udp, ipv6=ipv6))
 
 
-def _choice(settings: Settings, state: State, launches: tuple[Launch, ...]) -> int | Direct | Refuse:
-    slots = {launch.name: launch.slot for launch in launches}
-    if state.active in slots:
+def choice(settings: Settings, state: State, slots: Mapping[str, int]) -> int | Direct | Refuse:
+    """Where new flows go. `slots`: of what can run."""
+    if state.active is not None and state.active in slots:
         return slots[state.active]
     # The owner opened it for failures only: while transports are still being tried for the first time, it stays shut.
     return Direct() if settings.on_failure == "direct" and _tried(state) and state.wish is None else Refuse()
@@ -185,7 +186,7 @@ def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
 def _every(settings: Settings, state: State, name: str) -> float:
     health = state.health[name]
     if isinstance(health, Starting):
-        return min(SLOWEST_START, STARTING_EVERY * max(1.0, health.failures / MANY))
+        return min(SLOWEST_START, STARTING_EVERY * max(1.0, health.failures / MANY) ** 2)
     if isinstance(health, Up) and health.points:
         return DOUBTED_EVERY
     every = ACTIVE_EVERY if name == state.active else STANDBY_EVERY

@@ -6,6 +6,7 @@ paused). What makes them worth having is that they cost nothing and come within 
 
     refused   resets came in its server's name, to connections that had hardly begun (only those are counted)
     silent    its packets go out to its server, and none comes back
+    mute      new connections to its server get no answer, not one of them (flows.py)
     hung      packets go into it and none comes out, or its engine leaves connections waiting
     stalled   what came in has dwindled to a trickle
 

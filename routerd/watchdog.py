@@ -10,15 +10,17 @@ left. docs/watchdog.md is drawn from it.
 3. Nobody is punished for the line's fault: while it is down and SETTLED seconds longer, nothing weighs anything; when
    it is back, all that rests is tried at once. Nor for the clock's: once it is set, what had failed is tried as if
    for the first time; what works is left alone.
-4. What failed rests, twice as long each time; but while nothing at all is up, as briefly as the outage is young.
+4. What failed rests. An engine that ended, twice as long each time. What was blocked, for QUIET and a little, and then
+   one look must do: who knocks at a blocked door more often only shows the censor where he lives. But while nothing
+   carries the household, all are tried, with rests as brief as the outage is young.
 5. Signs that proved false are listened to less and less often, each kind by itself: a household may well talk to a
    host that is dead, or pause a film.
-6. No clock is read here: `now` is handed in, and may stand still.
+6. No clock is read here: `now` is handed in, and may stand still or jump, back too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -58,7 +60,10 @@ LEAVE = 4  # points
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it."""
+    """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it.
+
+    "Retried" is Starting after a failure, while another one carries the household over a steady line.
+    """
 
     here: str
     evidence: str
@@ -70,6 +75,13 @@ TABLE = (
     Row("Starting", "carried", to="Up"),
     Row("Starting", "ended", to="Down"),
     Row("Starting", "patience", to="Down"),
+    Row("Retried", "carried", to="Up"),
+    Row("Retried", "ended", to="Down"),
+    Row("Retried", "refused", to="Down"),
+    Row("Retried", "silent", to="Down"),
+    Row("Retried", "forged", to="Down"),
+    Row("Retried", "frozen", to="Down"),
+    Row("Retried", "patience", to="Down"),
     Row("Up", "carried", to="Up"),
     Row("Up", "ended", to="Down"),
     Row("Up", "sign", points=2),
@@ -85,8 +97,8 @@ WORDS = {
     "carried": "a probe came through",
     "ended": "its child ended",
     "patience": "no probe came through in time",
-    "sign": "the kernel counts resets, silence, a hung engine, a flow that dwindled; or a name is answered oddly",
-    "refused": "the probe was reset or refused",
+    "sign": "the kernel saw resets, silence, no first answers, a hung engine, a flow that dwindled; or a name is odd",
+    "refused": "the probe was reset",
     "silent": "the probe was not answered, and nothing was heard from its server",
     "hung": "the probe was not answered, and its engine takes no connections",
     "forged": "the probe met a forged certificate or a changed answer",
@@ -98,12 +110,15 @@ ROWS: Mapping[tuple[str, str], Row] = {(row.here, row.evidence): row for row in 
 
 SETTLED = 4.0  # seconds after the WAN came back until evidence counts again; as long as the longest probe
 PATIENCE = 12.0  # seconds for a new transport to carry its first probe
-FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds; doubled with each failure in a row
-YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 30.0  # while nothing is up: an outage's age over YOUNG, within these seconds
+FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds, of an engine that ended; doubled with each failure in a row
+QUIET, UNEVEN = 60.0, 30.0  # seconds, of what was blocked; and up to so many more, for nothing may have a rhythm
+YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 22.0  # while nothing is up: an outage's age over YOUNG, within these; roughly
+REST = max(LONGEST_REST, QUIET + UNEVEN)  # at most
 # Seconds for which a sign is not listened to after it was false; doubled each time, within these; forgotten after CALM.
 DEAF: Mapping[Sign, tuple[float, float]] = {
     "refused": (1.0, 15.0),
     "silent": (1.0, 30.0),
+    "mute": (1.0, 30.0),
     "hung": (1.0, 30.0),
     "forged": (10.0, 300.0),
     "stalled": (5.0, 600.0),
@@ -114,14 +129,32 @@ REMEMBERED = 8  # transports that carried the household
 
 def step(settings: Settings, state: State, event: Event, now: float) -> State:
     """The State after `event`. Pure and total: any event may come at any time, in any order."""
-    return choose(settings, tend(settings, take(state, event, now), now), now)
+    return choose(settings, tend(settings, take(present(state, now), event, now), now), now)
+
+
+def present(state: State, now: float) -> State:
+    """Where `now` has jumped back, what would lie in the future has just begun, and no rest is longer than REST."""
+    if state.wan_since > now:
+        state = replace(state, wan_since=now)
+    late = {name: h for name, h in state.health.items() if (h.until - REST if isinstance(h, Down) else h.since) > now}
+    return _merged(state, {name: _begun(health, now) for name, health in late.items()}) if late else state
+
+
+def _begun(health: Health, now: float) -> Health:
+    match health:
+        case Down():
+            return replace(health, until=now + REST)
+        case Starting():
+            return replace(health, since=now)
+        case Up():
+            return replace(health, since=now, seen=min(health.seen, now), alarms=())
 
 
 def take(state: State, event: Event, now: float) -> State:
     """What the event says, and no more."""
     match event:
         case Wished(name):
-            return replace(state, wish=name)
+            return replace(_roused(state, {name} if name else (), now), wish=name)
         case WanChanged(up):
             return state if up == state.wan_up else line_changed(state, up, now)
         case Resolved(host, addresses) if addresses:
@@ -158,7 +191,7 @@ def take(state: State, event: Event, now: float) -> State:
 def move(state: State, name: str, evidence: str, now: float, error: str = "") -> State:
     """What TABLE says of `evidence`, for what needs no more than its name."""
     health = state.health.get(name)
-    row = ROWS.get((type(health).__name__, evidence))
+    row = ROWS.get((_here(state, name, now), evidence))
     if error and isinstance(health, Starting) and state.wan_up:
         state = replace(state, errors=_with(state.errors, name, error))
     match health:
@@ -172,10 +205,25 @@ def move(state: State, name: str, evidence: str, now: float, error: str = "") ->
     return state
 
 
+def _here(state: State, name: str, now: float) -> str:
+    health = state.health.get(name)
+    again = isinstance(health, Starting) and health.failures > 0
+    retried = again and steady(state, now) and served_without(state, name)
+    return "Retried" if retried else type(health).__name__
+
+
+def served_without(state: State, name: str) -> bool:
+    """Whether another one that is up may carry the household."""
+    return any(isinstance(h, Up) and other != name and state.wish in (None, other) for other, h in state.health.items())
+
+
 def suspect(state: State, name: str, sign: Sign, now: float) -> State:
     match state.health.get(name):
-        case Up(points=0) as up if steady(state, now) and now >= deaf_until(up, sign):
-            return _set(state, name, replace(up, points=ROWS["Up", "sign"].points, sign=sign))
+        case Up() as up if steady(state, now) and now >= deaf_until(up, sign):
+            if not up.points:
+                return _set(state, name, replace(up, points=ROWS["Up", "sign"].points, sign=sign))
+            if sign == "mute":  # it says what a probe that fails slowly has found, whatever that was to look into
+                return _set(state, name, replace(up, sign=sign))
     return state
 
 
@@ -224,8 +272,7 @@ def steady(state: State, now: float) -> bool:
 
 def line_changed(state: State, up: bool, now: float) -> State:
     state = replace(state, wan_up=up, wan_since=now)
-    health = {name: _fresh(h, now) if up else h for name, h in state.health.items()}
-    return replace(state, health=MappingProxyType(health))
+    return _merged(state, {name: _fresh(h, now) for name, h in state.health.items()}) if up else state
 
 
 def _fresh(health: Health, now: float) -> Health:
@@ -240,7 +287,8 @@ def _fresh(health: Health, now: float) -> Health:
 
 def leave(state: State, name: str, evidence: str, error: str, now: float) -> State:
     """Let a failed transport rest. Its child is stopped and its flows are cut, because plan no longer has it."""
-    match state.health.get(name):
+    health = state.health.get(name)
+    match health:
         case None | Down():
             return state
         case Starting(failures=failures):
@@ -248,16 +296,26 @@ def leave(state: State, name: str, evidence: str, error: str, now: float) -> Sta
         case Up(since=since, failures=failures):
             failures = failures + 1 if now < since + ladder.HOLD_DOWN else 1  # good for a moment only: it is flapping
     rested = _set(state, name, Down(now + _rest(state, name, evidence, failures, now), failures, error))
-    return replace(rested, errors=_with(state.errors, name, error))
+    rested = replace(rested, errors=_with(state.errors, name, error))
+    last = isinstance(health, Up) and not served_without(state, name)
+    return _roused(rested, set(state.health) - {name}, now + BRIEFEST) if last else rested
 
 
 def _rest(state: State, name: str, evidence: str, failures: int, now: float) -> float:
     rest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures - 1, 10))
-    alone = not any(isinstance(health, Up) for other, health in state.health.items() if other != name)
-    if not alone or evidence == "ended":  # an engine that cannot even run is not helped by haste
+    if evidence == "ended":  # an engine that cannot even run is not helped by haste
         return rest
+    dice = now % 1.0  # where `now` falls within its second is as good
+    if served_without(state, name):
+        return QUIET + UNEVEN * dice
     outage = now - state.since if state.active is None else 0.0
-    return min(rest, BRIEF, max(BRIEFEST, outage / YOUNG))
+    return min(rest, BRIEF, max(BRIEFEST, outage / YOUNG)) * (0.7 + 0.6 * dice)
+
+
+def _roused(state: State, names: Collection[str], until: float) -> State:
+    """These have rested enough then: nothing is up any more, or the owner has asked for one."""
+    resting = {name: h for name, h in state.health.items() if isinstance(h, Down) and name in names}
+    return _merged(state, {name: replace(h, until=min(h.until, until)) for name, h in resting.items()})
 
 
 def forgiven(state: State) -> State:
@@ -336,7 +394,11 @@ def _slots(settings: Settings, slots: Mapping[str, int]) -> Mapping[str, int]:
 
 
 def _set(state: State, name: str, health: Health) -> State:
-    return replace(state, health=_with(state.health, name, health))
+    return _merged(state, {name: health})
+
+
+def _merged(state: State, changed: Mapping[str, Health]) -> State:
+    return replace(state, health=MappingProxyType({**state.health, **changed}))
 
 
 def _with(mapping: Mapping[str, V], key: str, value: V) -> Mapping[str, V]:

@@ -28,7 +28,7 @@ class Exited:
     error: str
 
 
-Sign = Literal["refused", "silent", "hung", "stalled", "forged"]  # what raises suspicion: signals.py, probe/vigil.py
+Sign = Literal["refused", "silent", "mute", "hung", "stalled", "forged"]  # raise suspicion: signals.py, probe/vigil.py
 # What a probe that failed has found. `slow`: it failed, and yet something came back from the transport's server.
 Finding = Literal["refused", "silent", "hung", "frozen", "forged", "slow"]
 

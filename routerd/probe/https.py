@@ -74,8 +74,8 @@ async def fetch(
         raise ProbeError(f"the certificate is not the site's: {e.verify_message}", "forged") from e
     except ssl.SSLError as e:
         raise ProbeError(f"TLS failed: {e.reason or 'broken off'}", "refused") from e
-    except ConnectionRefusedError as e:
-        raise ProbeError("refused", "refused") from e
+    except ConnectionRefusedError as e:  # by this box: its engine is not there (yet)
+        raise ProbeError("refused", "hung") from e
     except ConnectionResetError as e:
         raise ProbeError("reset", "refused") from e
     except (OSError, h11.ProtocolError) as e:

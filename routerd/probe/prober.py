@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-from routerd.model import Carried, Event, Probe, Probed, Sample, mark
+from routerd.model import Carried, Event, Finding, Probe, Probed, Sample, Sign, mark
 from routerd.plan import is_address
 from routerd.probe import large, once, udp
 from routerd.probe.https import ProbeError, fetch
@@ -121,8 +121,7 @@ class Prober:
         try:
             took = await once.race(probe, targets, self.names, patience, lambda: self.count(probe.name))
         except ProbeError as e:
-            finding = "forged" if probe.sign == "forged" else e.finding
-            return Probed(probe.name, None, str(e), finding, sign=probe.sign)
+            return Probed(probe.name, None, str(e), _finding(runs.probe.sign, e.finding), sign=probe.sign)
         self.names.doubted.pop(probe.name, None)
         if runs.latency is None:
             runs.large_at = time.monotonic() + SOON
@@ -166,6 +165,15 @@ class Prober:
             self.put(Carried(probe.name, what, ok))
             if ok:
                 return
+
+
+def _finding(sign: Sign | None, found: Finding) -> Finding:
+    """In the light of the signs there are by now."""
+    if sign == "forged":
+        return "forged"
+    if sign == "mute" and found == "slow":
+        return "silent"  # what was heard of its server were older connections
+    return found
 
 
 def _patience(probe: Probe, latency: float | None) -> float:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from routerd.flows import Flows, scan, stalled
+from routerd.flows import Flows, mute, scan, stalled
 from routerd.host.traffic import Traffic
 from routerd.model import Event, Sign, Suspected
 from routerd.probe.prober import Prober
@@ -60,7 +60,9 @@ class Vigil:
         self._scanned = now
         probe = self.prober.watched()
         self._flows = scan(self._flows, self.traffic.received(probe.name) if probe else (), now)
-        if probe and stalled(self._flows, now):
+        if probe and mute(self._flows, now):
+            self._say(probe.name, "mute", now)
+        elif probe and stalled(self._flows, now):
             self._say(probe.name, "stalled", now)
 
     def _say(self, name: str, sign: Sign, now: float) -> None:

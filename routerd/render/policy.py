@@ -41,6 +41,11 @@ from routerd.render.words import (
 
 POLICY = "clearway"
 YOUNG = 5  # packets from the server, at most
+# Bytes that every line carries: IPv6 asks for so many. A line that carries fewer than its ends think says so by ICMP,
+# and on many lines that gets lost: so no TCP connection of ours is told of larger packets, either way.
+NARROWEST = 1280
+HEADERS = 60  # bytes, of IPv6 and TCP
+OPENING = "tcp flags syn / syn,rst"
 
 NOT_OUTSIDE4 = "{ 0.0.0.0/8, 10.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
 NOT_OUTSIDE6 = "{ ::/127, fc00::/7, fe80::/10, ff00::/8 }"
@@ -87,13 +92,13 @@ def policy(p: Policy) -> str:
         chain("from_lo", _from_lo(p)),
         *(chain(f"from_{slot}", [*_from_link(slot), last()]) for slot, _ in links),
         *(chain(f"through_{slot}", [*_through_link(p.ports, slot, link), last()]) for slot, link in links),
-        *(chain(f"fit_{slot}", _fit(p.ports, link)) for slot, link in links),
+        *(chain(f"fit_{slot}", _fit(link)) for slot, link in links),
         chain("in_clear", [*_in_clear(p), last()]),
         chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
         chain("for_box_from_wan", [*_for_box_from_wan(p), last()]),
         chain("answered", _answered(launches)),
         chain("for_box_from_lo", [rule("accept", "the box to itself")]),
-        *(chain(f"for_box_from_{slot}", [*_for_box_from_link(), last()]) for slot, _ in links),
+        *(chain(f"for_box_from_{slot}", [*_for_box_from_link(slot), last()]) for slot, _ in links),
         chain("box_to_lan", [rule("accept", "to the household")]),
         chain("box_to_wan", [*_box_to_wan(p, launches), last()]),
         chain("box_to_lo", [rule("accept", "the box to itself")]),
@@ -212,7 +217,7 @@ def _in_clear(p: Policy) -> list[str]:
 
 def _through_link(ports: Ports, slot: int, link: Link) -> list[str]:
     return [
-        rule(f"tcp flags syn / syn,rst jump fit_{slot}", "segments that fit the tunnel"),
+        _fitting(slot),
         rule(f'iifname "{ports.lan}" oifname "{link.ifname}" accept', "into the tunnel"),
         rule(
             f'iifname "{link.ifname}" oifname "{ports.lan}" ct state established,related accept',
@@ -221,12 +226,19 @@ def _through_link(ports: Ports, slot: int, link: Link) -> list[str]:
     ]
 
 
-def _fit(ports: Ports, link: Link) -> list[str]:
-    back = f'iifname "{link.ifname}"'
+def _fitting(slot: int) -> str:
+    return rule(f"{OPENING} jump fit_{slot}", "segments that fit")
+
+
+def _narrow(what: str) -> str:
+    select = f"{OPENING} {what} tcp option maxseg size set {NARROWEST - HEADERS}"
+    return rule(select, "segments that fit every line")
+
+
+def _fit(link: Link) -> list[str]:
     return [
-        rule(f'iifname "{ports.lan}" tcp option maxseg size set rt mtu', "segments that fit the tunnel"),
-        rule(f"{back} meta nfproto ipv4 tcp option maxseg size set {link.mtu - 40}", "segments that fit the tunnel"),
-        rule(f"{back} meta nfproto ipv6 tcp option maxseg size set {link.mtu - 60}", "segments that fit the tunnel"),
+        rule(f"meta nfproto ipv4 tcp option maxseg size set {link.mtu - 40}", "segments that fit the tunnel"),
+        rule(f"meta nfproto ipv6 tcp option maxseg size set {link.mtu - 60}", "segments that fit the tunnel"),
     ]
 
 
@@ -267,21 +279,23 @@ def _answered(launches: Sequence[Launch]) -> list[str]:
             for slot, place in answers
             if " tcp " in place
         ),
+        _narrow("ct direction reply"),
         *(rule(f'{place} counter name "{BACK}{slot}" accept', "its server answers") for slot, place in answers),
         rule("accept", "answers to the box's own look-ups"),
     ]
 
 
-def _for_box_from_link() -> list[str]:
-    return [rule("ct state established,related accept", "answers out of a tunnel")]
+def _for_box_from_link(slot: int) -> list[str]:
+    return [_fitting(slot), rule("ct state established,related accept", "answers out of a tunnel")]
 
 
 def _box_to_link(slot: int) -> list[str]:
-    return [rule(f"{is_(slot)} {set_own_ct(slot)} accept", "the box's own, into the tunnel")]
+    return [_fitting(slot), rule(f"{is_(slot)} {set_own_ct(slot)} accept", "the box's own, into the tunnel")]
 
 
 def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     return [
+        _narrow(is_(UPSTREAM_SLOT)),
         *(_upstream(upstream, f' counter name "{OUT}{e.slot}"') for e in launches for upstream in e.upstreams),
         *(_upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
         *_diagnosis(p),

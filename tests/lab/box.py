@@ -40,7 +40,10 @@ NO_CLOCK = ("setpriv", "--bounding-set=-sys_time", "--")  # whatever we do: this
 
 @dataclass(slots=True)
 class Box:
-    """`with Box(lab, ["ss2022", "trojan"]) as box:` runs routerd with these of the lab's servers, in this order."""
+    """`with Box(lab, ["ss2022", "trojan"]) as box:` runs routerd with these of the lab's servers, in this order.
+
+    `by_name`: the links have the servers' names, not their addresses.
+    """
 
     lab: Lab
     transports: Sequence[str]
@@ -49,6 +52,7 @@ class Box:
     extra: str = ""
     sources: Sequence[str] = SOURCES
     env: Mapping[str, str] | None = None
+    by_name: bool = False
     folder: Path = field(init=False)
     daemon: subprocess.Popen[str] | None = None
 
@@ -68,7 +72,8 @@ class Box:
         text = BASE.format(on_failure=on_failure or self.on_failure, standby=self.standby,
                            sources=", ".join(f'"https://{source}/"' for source in self.sources)) + self.extra
         for name in self.transports if transports is None else transports:
-            link = self.lab.server(name).link
+            server = self.lab.server(name)
+            link = server.link_to(server.hostname) if self.by_name else server.link
             key = "uri" if "://" in link.splitlines()[0] else "config"
             text += f'[[transport]]\nname = "{name}"\n{key} = """{link}"""\n'
         self.config.parent.mkdir(exist_ok=True)

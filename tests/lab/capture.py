@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .net import Host, LabError, wait_until
 from .servers import Server
-from .verdict import Allowed, Verdict, judge
+from .verdict import Allowed, Verdict, judge, openings
 
 BUFFER_KIB = 128 * 1024
 SHARED_MEMORY = Path("/dev/shm")
@@ -61,6 +61,11 @@ class Capture:
     def allow(self, *allowed: Allowed) -> None:
         """Allow more; counts for the whole capture."""
         self.allowed.extend(allowed)
+
+    def openings(self, address: str) -> list[float]:
+        """When the router opened flows to this address so far; Unix times."""
+        self._flush()
+        return openings(self.file.read_bytes(), self.router_mac, address)
 
     def stop(self, keep: Path | None = None) -> Verdict:
         """End it and judge; LabError if frames were lost. `keep`: where to move the pcap file."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .antitest import KINDS, anti_test
 from .box import Box
-from .capture import Allowed
+from .capture import Allowed, Capture
 from .household import Load
 from .lab import Lab
 from .net import wait_until
@@ -35,6 +35,7 @@ class Scene:
     lab: Lab
     box: Box
     load: Load
+    capture: Capture
 
     def answered(self) -> int:
         return sum(self.load.counts().answered.values())
@@ -47,10 +48,12 @@ def prove_the_detector(lab: Lab) -> None:
 
 
 @contextmanager
-def home(lab: Lab, transports: Sequence[str], warm: int = 2, on_failure: str = "block", extra: str = "") -> Iterator[Box]:
+def home(
+    lab: Lab, transports: Sequence[str], warm: int = 2, on_failure: str = "block", extra: str = "", by_name: bool = False
+) -> Iterator[Box]:
     """The beginning of every run: the detector is proven on a plain router, then the product takes that router."""
     prove_the_detector(lab)
-    with Box(lab, transports, on_failure=on_failure, extra=extra) as box:
+    with Box(lab, transports, on_failure=on_failure, extra=extra, by_name=by_name) as box:
         box.wait_warm(warm)
         yield box
 
@@ -64,7 +67,7 @@ def scene(lab: Lab, box: Box, pps: int = LEAST, also: Sequence[Server | Allowed]
     capture = lab.capture([*(lab.server(name) for name in box.transports), *also], bulk=bulk)
     try:
         with Load(lab, udp_pps=pps) as load:
-            found = Scene(lab, box, load)
+            found = Scene(lab, box, load, capture)
             wait_until(lambda: found.answered() > 300, 15, "the household is served before the fault")
             yield found
     finally:
@@ -90,3 +93,8 @@ def engine(box: Box, port: int) -> int:
     """The process id of the engine behind this door."""
     found = box.lab.router.run(["ss", "-Hltnp", f"sport = :{port}"]).stdout
     return int(found.split("pid=")[1].split(",")[0])
+
+
+def switches(box: Box) -> list[str]:
+    """What the journal says of changes of transport."""
+    return [line["text"] for line in box.ask("GET", "/log")["journal"] if line["kind"] == "switch"]

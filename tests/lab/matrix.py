@@ -167,9 +167,18 @@ def tried(box: Box, cell: Cell) -> dict[str, Any]:
     """All is well, the censor strikes, and the owner asks. A server's control are the other transports."""
     box.wait_open(seconds=90)
     if cell.server:
-        box.wait_warm(len(TRANSPORTS), seconds=90)
+        all_warm(box)
     with cell.trouble(box.lab):
         return ask(box, cell)
+
+
+def all_warm(box: Box) -> None:
+    """What failed in the cell before would rest for a minute: the settings lose it and get it back, and it is forgotten."""
+    if any(one["state"] != "up" for one in box.status()["transports"]):
+        for names in ((), TRANSPORTS):
+            box.write(names)
+            box.ask("POST", "/reload")
+    box.wait_warm(len(TRANSPORTS), seconds=60)
 
 
 def show(answer: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from . import censor
 from .box import Box
 from .capture import Allowed
 from .household import Load
-from .matrix import BLOCKED, CELLS, HOST, Cell, ask, nothing, show, standing, tried
+from .matrix import BLOCKED, CELLS, HOST, Cell, all_warm, ask, nothing, show, standing, tried
 from .net import wait_until
 from .topology import ISP_RESOLVER4, RESOLVERS4, SITE
 
@@ -43,7 +43,7 @@ def test_every_verdict_that_a_censor_can_cause_is_in_the_matrix() -> None:
 
 
 def test_the_answer_has_the_stages_both_ways_and_what_gets_through(box: Box) -> None:
-    box.wait_warm(3, 60)
+    all_warm(box)
     answer = ask(box, ASKED)
     assert answer["host"] == HOST
     direct, through = ({s["stage"] for s in answer["stages"] if (s["way"] == "direct") == so} for so in (True, False))
@@ -57,7 +57,7 @@ def test_through_only_shows_the_provider_nothing(box: Box) -> None:
     with_ours = [box.lab.server(name) for name in box.transports]
     capture = box.lab.capture(with_ours)
     try:
-        box.wait_warm(3, 60)
+        all_warm(box)
         answer = ask(box, ASKED, "--through-only")
     finally:
         verdict = capture.stop()

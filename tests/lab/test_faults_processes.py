@@ -13,7 +13,7 @@ import pytest
 
 from . import censor
 from .box import Box
-from .fault import ROOT, SERVERS, engine, scene, through
+from .fault import ROOT, SERVERS, engine, scene, switches, through
 from .lab import Lab
 from .net import wait_until
 from .topology import static_wan
@@ -87,6 +87,34 @@ def test_fault_01_the_daemon_is_killed_in_each_other_state(
             proxy.wait(lambda _: True, 2, "it runs again")
         assert proxy.wait_open() < 20
         wait_until(lambda: through(lab), 5, "the household is through")
+
+
+def test_fault_02_the_daemon_is_stopped_for_a_while(lab: Lab, box: Box) -> None:
+    """20 s stand for the catalogue's 60: systemd's WatchdogSec, which the lab has not, would have ended it by then."""
+    with scene(lab, box) as found:
+        assert box.daemon
+        before = switches(box)
+        box.daemon.send_signal(signal.SIGSTOP)
+        answered = found.answered()
+        time.sleep(20)
+        assert found.answered() > answered + 1000
+        assert through(lab), "the ruleset and the engines go on without us"
+        box.daemon.send_signal(signal.SIGCONT)
+        print(f"open {box.wait_open(seconds=30):.1f} s after it went on")
+        time.sleep(2)
+        assert switches(box) == before
+
+
+def test_fault_02_an_engine_ends_while_the_daemon_is_stopped(lab: Lab, proxy: Box) -> None:
+    with scene(lab, proxy):
+        assert proxy.daemon
+        proxy.daemon.send_signal(signal.SIGSTOP)
+        os.kill(engine(proxy, 12301), signal.SIGKILL)
+        time.sleep(5)
+        proxy.daemon.send_signal(signal.SIGCONT)
+        began = time.monotonic()
+        wait_until(lambda: through(lab), 30, "the household is through")
+        print(f"through {time.monotonic() - began:.1f} s after it went on")
 
 
 def test_fault_03_the_daemon_is_restarted(lab: Lab, box: Box) -> None:

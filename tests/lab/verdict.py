@@ -152,6 +152,18 @@ def clear_times(data: bytes, router: bytes, allowed: Iterable[Allowed], tokens: 
         not permitted(flow_of(frame), permits) or any(needle in frame.lower() for needle in needles))]
 
 
+def openings(data: bytes, router: bytes, address: str) -> list[float]:
+    """The Unix times of the first frame of each flow that the router began with this address: a new source port."""
+    first: dict[tuple[str, int], float] = {}
+    raw = ipaddress.ip_address(address).packed
+    for when, frame in frames(data):
+        if frame[6:12] == router and raw in frame[26:54]:
+            flow = flow_of(frame)
+            if flow.dst == address:
+                first.setdefault((flow.proto, flow.source), when)
+    return sorted(first.values())
+
+
 def _key(frame: bytes) -> bytes:
     """All the bytes that judging looks at; the whole frame where headers are not of the plain length."""
     if frame[12:15] == IPV4 + b"\x45":

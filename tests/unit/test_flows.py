@@ -1,21 +1,32 @@
 """What a transport's connections received, look by look, and whether a censor may be at work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from routerd.flows import Flows, scan, stalled
+from routerd.flows import Flows, mute, scan, stalled
 
 EVERY = 0.7  # seconds
 
 
-def ever_stalled(*connections: Sequence[int]) -> bool:
-    """Each connection: what it has received in all, at each look; it is closed behind the last."""
+def ever_stalled(
+    *connections: Sequence[int], judge: Callable[[Flows, float], bool] = stalled, begun: int = 0
+) -> bool:
+    """Each connection: what it has received in all, at each look; it is closed behind the last.
+
+    All but the first are opened `begun` looks later.
+    """
     flows: Flows = {}
     found, now = False, 50.0
-    for look in range(max(map(len, connections))):
+    delayed = [[None] * begun * (key > 0) + [*sizes] for key, sizes in enumerate(connections)]
+    for look in range(max(map(len, delayed))):
         now += EVERY
-        flows = scan(flows, [(key, sizes[look]) for key, sizes in enumerate(connections) if look < len(sizes)], now)
-        found = found or stalled(flows, now)
+        seen = [(key, sizes[look]) for key, sizes in enumerate(delayed) if look < len(sizes)]
+        flows = scan(flows, [(key, size) for key, size in seen if size is not None], now)
+        found = found or judge(flows, now)
     return found
+
+
+def ever_mute(*connections: Sequence[int], begun: int = 0) -> bool:
+    return ever_stalled(*connections, judge=mute, begun=begun)
 
 
 def flow(rate: int, looks: int, quiet: int = 0, start: int = 0) -> list[int]:
@@ -58,3 +69,20 @@ def test_where_nothing_is_faster_than_a_crawl_they_have_stalled() -> None:
 
 def test_slow_ones_beside_a_fast_one_have_not() -> None:
     assert not ever_stalled(*(flow(2_000, 9) for _ in range(3)), flow(60_000, 9))
+
+
+def test_where_new_ones_are_not_answered_any_more_they_are_mute_whatever_the_older_ones_do() -> None:
+    assert ever_mute(*([0] * 4 for _ in range(3)))
+    assert ever_mute(flow(100_000, 9, start=5_000), *([0] * 4 for _ in range(3)), begun=2)
+
+
+def test_hosts_that_do_not_answer_beside_a_new_one_that_does_are_not() -> None:
+    assert not ever_mute(*([0] * 9 for _ in range(6)), flow(2_000, 9))
+
+
+def test_connections_that_get_their_answers_late_are_not() -> None:
+    assert not ever_mute(*([0, 0, 500] for _ in range(6)))
+
+
+def test_one_host_that_does_not_answer_is_not() -> None:
+    assert not ever_mute([0] * 9, [0] * 9)

@@ -155,7 +155,7 @@ def test_a_transport_that_keeps_failing_is_tried_more_and_more_rarely() -> None:
     few, many = (
         plan(household(ONE), standing(a=Starting(0, failures=n)), LEASES).probes[0].interval for n in (1, 1000)
     )
-    assert (few, many) == (0.5, 15.0)
+    assert (few, many) == (0.5, 6.0)
 
 
 def test_canaries_are_probed_beside_the_targets() -> None:

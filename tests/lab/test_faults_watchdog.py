@@ -1,0 +1,221 @@
+"""The fault catalogue, what the watchdog must see: each fault under load and under capture."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import pairwise
+
+import pytest
+
+from . import censor
+from .box import Box
+from .censor import Censor
+from .fault import SERVERS as USUAL, Scene, engine, home, scene, switches, through
+from .lab import Lab
+from .net import Host, wait_until
+from .servers import Server
+from .topology import SITE
+
+SERVERS = [*USUAL, "hysteria2"]
+DETECTED, SERVED = 10.0, 15.0  # seconds
+KNOCKS = 300  # new flows to one server in a minute of an outage that is young; the older it is, the fewer
+RETRIES = 66.0  # seconds for which a blocked server is watched
+
+
+def left_and_served(found: Scene, began: float, detected: float = DETECTED, served: float = SERVED) -> None:
+    """The second transport carries the household in time, and it took one switch."""
+    before, second = switches(found.box), found.box.transports[1]
+    found.box.wait_open(second, detected - (time.monotonic() - began))
+    seen = time.monotonic() - began
+    wait_until(lambda: through(found.lab), served - seen, "the household is through")
+    print(f"left after {seen:.1f} s, through after {time.monotonic() - began:.1f} s")
+    assert switches(found.box)[len(before) :] in ([], [f"now through {second}"])
+
+
+# -- the engines, and the servers behind them -------------------------------------------------------------------------
+
+
+def _hung(box: Box) -> int:
+    if box.transports[0] == "wireguard":
+        (pid,) = box.children("wireguard-go")
+        return pid
+    return engine(box, 12301)
+
+
+def test_fault_06_an_engine_hangs(lab: Lab, box: Box) -> None:
+    with scene(lab, box) as found:
+        began = time.monotonic()
+        os.kill(_hung(box), signal.SIGSTOP)
+        left_and_served(found, began)
+
+
+@contextmanager
+def _taking_and_giving_nothing(server: Server) -> Iterator[None]:
+    """Its machine still acknowledges what comes in."""
+    assert server.child
+    server.child.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.child.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def _cut_off_from_the_sites(server: Server) -> Iterator[None]:
+    """It works, and its own way out does not."""
+    rules = "ip saddr 198.51.100.0/24 drop; ip saddr 192.0.2.0/24 drop; ip6 saddr { 2001:db8:51::/64, 2001:db8:2::/64 } drop"
+    server.host.sh(f"nft 'table inet cut {{ chain in {{ type filter hook prerouting priority 0; {rules}; }}; }}'")
+    try:
+        yield
+    finally:
+        server.host.sh("nft delete table inet cut")
+
+
+@pytest.mark.parametrize("trouble", [_taking_and_giving_nothing, _cut_off_from_the_sites], ids=lambda one: one.__name__[1:])
+def test_fault_09_an_engine_takes_everything_and_forwards_nothing(
+    lab: Lab, proxy: Box, trouble: Callable[[Server], AbstractContextManager[None]]
+) -> None:
+    with scene(lab, proxy) as found:
+        began = time.monotonic()
+        with trouble(lab.server("ss2022")):
+            left_and_served(found, began, 20, 20)
+
+
+def test_fault_09_a_transport_is_throttled_to_1_kilobyte_a_second(lab: Lab, proxy: Box) -> None:
+    with scene(lab, proxy) as found:
+        began = time.monotonic()
+        with lab.censor(censor.throttle(lab.server("ss2022").address4, 8)):
+            left_and_served(found, began, 20, 20)
+
+
+# -- the targets --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _down(sites: Host) -> Iterator[None]:
+    with _at_the_site(sites, "filter", f"ip daddr {SITE['probe.example'].address4} drop"):
+        yield
+
+
+@contextmanager
+def _lying(sites: Host) -> Iterator[None]:
+    """Another site answers in its place: the certificate is wrong."""
+    there = f"dnat ip to {SITE['blocked2.example'].address4}"
+    with _at_the_site(sites, "nat", f"ip daddr {SITE['probe.example'].address4} {there}"):
+        yield
+
+
+@contextmanager
+def _at_the_site(sites: Host, kind: str, rule: str) -> Iterator[None]:
+    sites.sh(f"nft 'table inet target {{ chain in {{ type {kind} hook prerouting priority -100; {rule}; }}; }}'")
+    try:
+        yield
+    finally:
+        sites.sh("nft delete table inet target")
+
+
+@pytest.mark.parametrize("trouble", [_down, _lying], ids=lambda one: one.__name__[1:])
+def test_fault_13_a_probe_target_is_down_or_lies(
+    lab: Lab, proxy: Box, trouble: Callable[[Host], AbstractContextManager[None]]
+) -> None:
+    """Probes are rare where nothing is suspected: hiccups of the engine ask for some."""
+    with scene(lab, proxy), trouble(lab.sites):
+        proxy.stop()
+        proxy.start()
+        proxy.wait_warm(2)
+        before = switches(proxy)
+        for _ in range(5):
+            _hiccup(engine(proxy, 12301))
+        assert switches(proxy) == before
+        assert proxy.status()["active"] == "ss2022"
+        assert through(lab)
+
+
+def _hiccup(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.6)
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(2.0)
+
+
+# -- everything is dead -------------------------------------------------------------------------------------------------
+
+
+def test_fault_14_all_transports_are_dead_and_then_one_returns(lab: Lab) -> None:
+    """90 s stand for the catalogue's hour. What an observer may count is how often we knock, and when."""
+    names = ["ss2022", "trojan", "wireguard"]
+    dead = {name: Censor(name, censor.ip_drop([lab.server(name).address4, lab.server(name).address6]).forward) for name in names}
+    with home(lab, names, warm=3) as box, scene(lab, box) as found, lab.censor(*dead.values()):
+        box.wait(lambda s: s["phase"] == "blocked", 40)
+        began = time.time()
+        time.sleep(90)
+        knocks = {name: [at for at in found.capture.openings(lab.server(name).address4) if at > began] for name in names}
+        lab.censor.off(dead["trojan"])
+        print(f"open {box.wait_open('trojan', 30):.1f} s after it returned")
+        wait_until(lambda: through(lab), 10, "the household is through")
+    for name, times in knocks.items():
+        pauses = [b - a for a, b in pairwise(times) if b - a > 0.1]
+        print(f"{name}: {len(times) / 1.5:.0f} flows a minute, pauses {min(pauses):.1f} to {max(pauses):.1f} s")
+        assert len(times) / 1.5 < KNOCKS, "bounded"
+        assert len({round(pause, 1) for pause in pauses}) >= 4, "no rhythm"
+
+
+# -- the active transport is blocked --------------------------------------------------------------------------------
+
+
+def _reset(server: Server) -> Censor:
+    return censor.reset_injected(server.address4)
+
+
+def _name_blackholed(server: Server) -> Censor:
+    return censor.sni_blackhole([server.hostname], reassemble=True)  # a browser's hello is longer than one packet
+
+
+def _blackholed(server: Server) -> Censor:
+    return censor.ip_drop([server.address4, server.address6])
+
+
+def _frozen(server: Server) -> Censor:
+    return censor.freeze_after(16_000, [server.address4, server.address6])
+
+
+def _udp_dropped(server: Server) -> Censor:
+    return censor.udp_drop()
+
+
+STRIKES = [("ss2022", _reset), ("trojan", _name_blackholed), ("ss2022", _blackholed), ("trojan", _frozen),
+           ("wireguard", _udp_dropped), ("hysteria2", _udp_dropped)]  # fmt: skip
+
+
+@contextmanager
+def films(lab: Lab) -> Iterator[None]:
+    """Six downloads that flow steadily: what freezes or crawls is seen by them alone."""
+    with ExitStack() as running:
+        for _ in range(6):
+            film = lab.tv.popen(["curl", "-s", "-m", "30", "-o", "/dev/null", "https://blocked.example/slow"])
+            running.callback(film.wait)
+            running.callback(film.kill)
+        time.sleep(3)
+        yield
+
+
+@pytest.mark.parametrize(("name", "strike"), STRIKES, ids=lambda one: one if isinstance(one, str) else one.__name__[1:])
+def test_fault_23_the_active_transport_is_blocked(lab: Lab, name: str, strike: Callable[[Server], Censor]) -> None:
+    server, second = lab.server(name), "ss2022" if name == "trojan" else "trojan"
+    with home(lab, [name, second]) as box, scene(lab, box) as found, films(lab):
+        began = time.monotonic()
+        with lab.censor(strike(server)):
+            left_and_served(found, began)
+            if strike is _reset:
+                _is_left_alone(found, server)
+
+
+def _is_left_alone(found: Scene, server: Server) -> None:
+    began = time.time()
+    time.sleep(RETRIES)
+    times = [at for at in found.capture.openings(server.address4) if at > began]
+    tries = [b for a, b in pairwise([0.0, *times]) if b - a > 5]
+    print(f"{len(tries)} tries, {len(times)} connections in {RETRIES:.0f} s: {[round(at - began, 1) for at in times]}")
+    assert len(tries) <= RETRIES / 60 + 1
