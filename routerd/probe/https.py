@@ -49,14 +49,17 @@ async def fetch(
     timeout: float,
     enough: int = ENOUGH,
     grown: Callable[[int], None] = lambda _size: None,
+    *,
+    only: bool = False,
 ) -> Answer:
     """GETs `url` at `address` through the exit of `mark`. Raises ProbeError.
 
     `grown` hears of each part's size, and of 0 when the question is asked: what is behind it has got through TLS.
+    `only` asks for no more than is enough: what is on its way when we hang up costs the line as well.
     """
     try:
         async with asyncio.timeout(timeout):
-            return await _fetch(url, address, mark, enough, grown)
+            return await _fetch(_request(url, enough if only else None), url, address, mark, enough, grown)
     except TimeoutError as e:
         raise ProbeError("no answer in time") from e
     except ssl.SSLCertVerificationError as e:
@@ -71,7 +74,9 @@ async def fetch(
         raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off", "refused") from e
 
 
-async def _fetch(url: str, address: str, mark: int, enough: int, grown: Callable[[int], None]) -> Answer:
+async def _fetch(
+    request: h11.Request, url: str, address: str, mark: int, enough: int, grown: Callable[[int], None]
+) -> Answer:
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
@@ -85,16 +90,18 @@ async def _fetch(url: str, address: str, mark: int, enough: int, grown: Callable
     # asyncio closes it when this fails. Closing it here too would give its number away while a transport still has it.
     reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname=parts.hostname)
     try:
-        return await _talk(reader, writer, _request(url), enough, grown)
+        return await _talk(reader, writer, request, enough, grown)
     finally:
         writer.transport.abort()  # alone: behind close() it raises on Python 3.11.2 when the peer has closed first
 
 
-def _request(url: str) -> h11.Request:
+def _request(url: str, only: int | None) -> h11.Request:
     parts = urlsplit(url)
     host = parts.netloc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = [("Host", host), ("User-Agent", "Mozilla/5.0"), ("Accept", "*/*"), ("Connection", "close")]
+    if only is not None:
+        headers.append(("Range", f"bytes=0-{only - 1}"))
     return h11.Request(method="GET", target=target, headers=headers)
 
 
