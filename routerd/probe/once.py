@@ -10,10 +10,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from routerd.model import Finding, Probe, Sample, mark
 from routerd.probe.https import Answer, ProbeError, fetch
 from routerd.probe.names import Names
+from routerd.signals import HELD, held_since
 
 LONGEST = 5.0  # seconds
 TRIED = 6  # packets without any answer: at 20 % loss each way that happens to one sound probe of a thousand
@@ -38,9 +40,8 @@ async def race(probe: Probe, targets: Iterable[str], names: Names, patience: flo
 
 
 async def _first_good(probe: Probe, tasks: set[asyncio.Task[float]], patience: float, count: Count) -> float:
-    before, began, pending = count(), time.monotonic(), tasks
-    errors: list[ProbeError] = []
-    starved = False
+    began, pending = time.monotonic(), tasks
+    meanwhile, errors, starved = Meanwhile(count()), list[ProbeError](), False
     while pending:
         asked = time.monotonic()
         done, pending = await asyncio.wait(pending, timeout=STEP, return_when=asyncio.FIRST_COMPLETED)
@@ -51,38 +52,58 @@ async def _first_good(probe: Probe, tasks: set[asyncio.Task[float]], patience: f
                 errors.append(e)
         now = time.monotonic()
         starved = starved or now - asked > STEP + STARVED
-        if pending and now - began >= patience and (error := _over(probe, before, count())):
+        meanwhile.look(count(), now)
+        if pending and now - began >= patience and (error := _over(probe, meanwhile, now)):
             errors = [error]
             break
     if starved:
         raise Starved
-    raise _plainest(errors, before, count())
+    raise _plainest(errors, heard=meanwhile.heard)
 
 
-def _over(probe: Probe, before: Sample, now: Sample) -> ProbeError | None:
+def _over(probe: Probe, meanwhile: Meanwhile, now: float) -> ProbeError | None:
     """Why not to wait for LONGEST."""
     if probe.sign == "forged":
         return ProbeError("a name leads to an address that no other exit gives, and nothing is there", "forged")
-    finding = unheard(before, now)
+    finding = meanwhile.unheard(now)
     return ProbeError("no answer, and nothing is heard from its server", finding) if finding else None
 
 
-def unheard(before: Sample, now: Sample) -> Finding | None:
-    """Why there is nothing to wait for any more, if so."""
-    if now.backlog:
-        return "hung"
-    if now.resets > before.resets:  # an engine that dials again and again does not pass them on
-        return "refused"
-    tried = max(now.out - before.out, now.entered - before.entered)
-    return "silent" if now.back == before.back and tried >= TRIED else None
+@dataclass(slots=True)
+class Meanwhile:
+    """What the kernel counts while a probe is under way. `held`: since when its engine takes no connections."""
+
+    before: Sample
+    last: Sample = field(init=False)
+    held: float | None = None
+
+    def __post_init__(self) -> None:
+        self.last = self.before
+
+    def look(self, sample: Sample, now: float) -> None:
+        self.held, self.last = held_since(self.held, self.last, sample, now), sample
+
+    @property
+    def heard(self) -> bool:
+        return self.last.back > self.before.back
+
+    def unheard(self, now: float) -> Finding | None:
+        """Why there is nothing to wait for any more, if so."""
+        before, last = self.before, self.last
+        if self.held is not None and now - self.held >= HELD:
+            return "hung"
+        if last.resets > before.resets:  # an engine that dials again and again does not pass them on
+            return "refused"
+        tried = max(last.out - before.out, last.entered - before.entered)
+        return "silent" if last.back == before.back and tried >= TRIED else None
 
 
-def _plainest(errors: list[ProbeError], before: Sample, now: Sample) -> ProbeError:
+def _plainest(errors: list[ProbeError], *, heard: bool) -> ProbeError:
     """What most of them found; a time-out while its server was heard is slowness."""
     findings = Counter(error.finding for error in errors)
     finding = findings.most_common(1)[0][0]
     words = next(str(error) for error in errors if error.finding == finding)
-    if finding == "silent" and now.back > before.back:
+    if finding == "silent" and heard:
         finding = "slow"
     return ProbeError(words, finding)
 

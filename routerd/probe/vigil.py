@@ -51,10 +51,15 @@ class Vigil:
         for name, sample in samples.items():
             watch = self._watches.get(name) or begin(sample, now)
             self._watches[name], sign = look(watch, sample, now, self.prober.latency(name))
-            if sign and not (sign == "stalled" and self.traffic.has_connections(name)):
+            if sign and (sign != "stalled" or self._may_dwindle(name)):
                 self._say(name, sign, now)
         if now < self._moved + CALM and now >= self._scanned + FLOWS_EVERY:
             self._scan(now)
+
+    def _may_dwindle(self, name: str) -> bool:
+        """A standby's only flow is our own probe's; and where connections can be told apart, they are looked at."""
+        probe = self.prober.watched()
+        return probe is not None and probe.name == name and not self.traffic.has_connections(name)
 
     def _scan(self, now: float) -> None:
         self._scanned = now
