@@ -27,7 +27,7 @@ UNKNOWN, SHORTEST, LONGEST = 1.5, 0.6, 4.0  # seconds of patience with silence: 
 PATIENT = 5.0  # times the last good latency
 SUSPECT = 0.6  # of that, where the kernel had seen it before the probe began
 SOON = 5.0  # seconds after the first good probe comes the first large one
-AGAIN = 1200.0  # seconds between looks at IPv6
+AGAIN, SOONER = 1200.0, 120.0  # seconds between looks at IPv6, and where it was not carried
 
 Ask = Callable[[], Awaitable[bool | None]]
 
@@ -161,17 +161,17 @@ class Prober:
             name = urlsplit(random.choice(probe.targets)).hostname or ""
             await self._twice(probe, "udp", lambda: udp.carries(probe.slot, probe.udp, name))
         if time.monotonic() >= runs.ipv6_at:
-            runs.ipv6_at = time.monotonic() + AGAIN
-            await self._twice(probe, "ipv6", lambda: _ipv6(probe))
+            carried = await self._twice(probe, "ipv6", lambda: _ipv6(probe))
+            runs.ipv6_at = time.monotonic() + (AGAIN if carried else SOONER)
 
-    async def _twice(self, probe: Probe, what: Literal["udp", "ipv6"], ask: Ask) -> None:
+    async def _twice(self, probe: Probe, what: Literal["udp", "ipv6"], ask: Ask) -> bool:
         """Once, where it is carried; where not, again at once: it takes two to say so."""
         for _ in range(2):
-            if (ok := await ask()) is None:
-                return
-            self.put(Carried(probe.name, what, ok))
-            if ok:
-                return
+            if (ok := await ask()) is not None:
+                self.put(Carried(probe.name, what, ok))
+            if ok or ok is None:
+                return ok is None or ok
+        return False
 
 
 def _finding(sign: Sign | None, found: Finding) -> Finding:
@@ -192,13 +192,16 @@ def _patience(probe: Probe, latency: float | None) -> float:
 
 
 async def _ipv6(probe: Probe) -> bool | None:
-    """None where no target has an IPv6 address to try."""
-    for target in probe.targets:
+    """Whether any target answers; None where none has an IPv6 address to try."""
+    tried = None
+    for target in random.sample(probe.targets, min(SEVERAL, len(probe.targets))):
         host = urlsplit(target).hostname or ""
         with contextlib.suppress(ProbeError):
             if not is_address(host) and (found := await lookup(host, probe.resolvers, probe.slot, 2.0, "AAAA")):
-                return await _answers(target, str(found[0]), probe.slot)
-    return None
+                tried = await _answers(target, str(found[0]), probe.slot)
+        if tried:
+            break
+    return tried
 
 
 async def _answers(target: str, address: str, slot: int) -> bool:
