@@ -15,7 +15,7 @@ from routerd.probe.https import ProbeError, fetch
 
 ENOUGH = 1 << 16  # bytes
 STALLED = 2.0  # seconds without a byte, behind the question: a TLS record may be larger than what is let through
-LATE = 4.0  # times a small answer's latency, where that is longer
+LATE = 2.0  # times a small answer's latency, where that is longer
 CRAWL, LOOKED_AT = 4096, 3.0  # bytes per second, over so many seconds
 LONGEST = 12.0  # seconds
 FAIR = ENOUGH // 2  # bytes: less is no large answer

@@ -23,7 +23,7 @@ def test_where_small_answers_are_late_large_ones_may_be_late_too() -> None:
     late = growth(2.1)
     assert not late.stuck(ASKED + LATE * 2.0)
     assert late.stuck(ASKED + LATE * 2.1)
-    assert not growth(2.1, (3.9, CRAWL)).stuck(ASKED + LOOKED_AT + 3)
+    assert not growth(2.1, (3.9, CRAWL)).stuck(ASKED + LOOKED_AT + 1)
 
 
 def test_a_trickle_is_stuck_though_it_never_stops() -> None:
