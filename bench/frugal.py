@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from bench.report import Row, Samples, head, show, summary
@@ -31,6 +31,7 @@ MOST = 1000.0  # KB per hour
 ROUNDS, EVERY = 8, 0.5  # of each kind that is measured by itself; seconds between them
 SETTLED, STILL = 30.0, 90.0  # seconds until connections that were under way have ended; of looking at the engines alone
 SLOW = 1e9  # seconds: never
+COLD = "ss -K dst 192.0.2.0/24 dport = :443"  # between two idle probes the resolver's connections have long ended
 
 
 class Meter:
@@ -118,10 +119,9 @@ def _priced(lab: Lab, meter: Meter) -> Iterator[Row]:
     total = {"": 0.0, "metered": 0.0}
     for number, name in enumerate(TRANSPORTS):
         probe = _probe(name, number + 1)
-        light, asked, large = (
-            _cost(lab, meter, name, replace(probe, large_every=every), forget)
-            for every, forget in ((SLOW, False), (SLOW, True), (0.0, False))
-        )
+        light = _cost(lab, meter, probe, names.REMEMBER)
+        asked = _cost(lab, meter, probe, 0.0)
+        large = _cost(lab, meter, replace(probe, large_every=0.0), names.REMEMBER)
         costs = {"light probe": light, "asking for its name": asked - light, "large probe": large - light}
         for what, size in costs.items():
             yield _row(f"one {what}: {name}", size, "KB")
@@ -146,33 +146,33 @@ def _probe(name: str, slot: int) -> Probe:
     targets = tuple(f"https://{site}" for site in ("probe.example/generate_204", "probe2.example/generate_204",
                                                    "open.example/", "blocked.example/"))
     large = ("https://probe.example/blob/256000", "https://open.example/blob/256000")
-    return Probe(name, slot, targets, 2, EVERY, large=large, udp=("192.0.2.53", "192.0.2.54"))
+    return Probe(name, slot, targets, 2, EVERY, large=large, large_every=SLOW, udp=("192.0.2.53", "192.0.2.54"))
 
 
-def _cost(lab: Lab, meter: Meter, name: str, probe: Probe, forget: bool) -> float:
+def _cost(lab: Lab, meter: Meter, probe: Probe, remember: float) -> float:
     """KB of one round of this probe, behind the first one."""
-    return lab.router.call(lambda: asyncio.run(_rounds(probe, forget, lambda: meter.look()[name])))
+    return lab.router.call(lambda: asyncio.run(_rounds(lab, meter, probe, remember)))
 
 
-async def _rounds(probe: Probe, forget: bool, look: Callable[[], float]) -> float:
+async def _rounds(lab: Lab, meter: Meter, probe: Probe, remember: float) -> float:
     done = asyncio.Queue[Probed]()
 
     def put(event: Event) -> None:
         if isinstance(event, Probed):
-            if forget:
-                made.names = Names()
             done.put_nowait(event)
+            if not remember:
+                lab.router.sh(COLD)
 
-    made = Prober(put, lambda _name: Sample())
+    made = Prober(put, lambda _name: Sample(), Names(remember))
     made.apply([probe])
     await asyncio.sleep(prober.SOON + 2 * EVERY)
-    look()
+    meter.look()
     while not done.empty():
         done.get_nowait()
     for _ in range(ROUNDS):
         await done.get()
     await asyncio.sleep(EVERY / 2)  # what it looks at besides
-    size, count = look(), ROUNDS + done.qsize()
+    size, count = meter.look()[probe.name], ROUNDS + done.qsize()
     made.apply(())
     return size / count
 

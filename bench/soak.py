@@ -85,6 +85,7 @@ SCENARIOS = (
     Scenario("loss10", "10 % loss, each way", _lossy(10)),
     Scenario("loss20", "20 % loss, each way", _lossy(20)),
     Scenario("jitter", "0 to 300 ms late, each way", lambda lab: jitter(lab, 0.3)),
+    Scenario("overtaking", "the same, packets overtake each other", lambda lab: jitter(lab, 0.3, overtake=True)),
     Scenario("down", "a probe target down", lambda lab: target.down(lab, "probe2.example")),
     Scenario("forged", "a target's certificate is wrong", lambda lab: target.forged(lab, "probe2.example")),
     Scenario("changed", "a target's answer is changed", lambda lab: target.changed(lab, "probe2.example")),

@@ -30,8 +30,9 @@ from routerd.render import dns, guard, policy, routing
 from routerd.settings import Settings
 from routerd.transports import Transport
 
-# Seconds between probes, each of some 6 KB, where nothing is suspected: the kernel's signs are free, and come sooner.
-ACTIVE_EVERY, STANDBY_EVERY, LARGE_EVERY = 75.0, 150.0, 7200.0
+# Seconds between probes where nothing is suspected: the kernel's signs are free, and come sooner. A probe costs 5 to
+# 15 KB, a large one 70 to 80: python -m bench.frugal has the prices.
+ACTIVE_EVERY, STANDBY_EVERY, LARGE_EVERY = 100.0, 240.0, 7200.0
 DOUBTED_EVERY, NAMES_EVERY = 1.0, 1.5
 STARTING_EVERY, SLOWEST_START = 0.5, 6.0  # the rarer, the more often it has failed
 MANY = 5  # failures in a row, from which on that counts

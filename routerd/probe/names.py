@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from routerd.model import Probe
 from routerd.plan import is_address
 from routerd.probe.https import ProbeError
-from routerd.probe.lookup import lookup, lookup_at
+from routerd.probe.lookup import lookup_at
 
-REMEMBER = 600.0  # seconds an address is used without asking again
+REMEMBER = 1800.0  # seconds an address is used without asking again: to ask costs as much as to probe
 BRIEFLY = 1.0  # seconds to ask anew, where an older answer would do
 ENOUGH = 64  # addresses known of one site
 
@@ -27,6 +28,7 @@ Key = tuple[str, str]  # a transport's name, a host
 class Names:
     """Of all transports: each has answers of its own."""
 
+    remember: float = REMEMBER
     _found: dict[Key, tuple[float, str]] = field(default_factory=dict)
     _shown: dict[str, set[str]] = field(default_factory=dict)
     doubted: dict[str, set[str]] = field(default_factory=dict)  # a transport's name -> targets that it answered oddly
@@ -39,16 +41,17 @@ class Names:
         until, known = self._found.get((probe.name, host), (0.0, ""))
         if known and probe.sign != "forged" and (probe.urgent or time.monotonic() < until):
             return known
+        all_ = range(probe.resolvers)
+        if not known:
+            return await self._ask(probe, host, all_, timeout)
         try:
-            return await self._ask(probe, host, BRIEFLY if known else timeout)
+            return await self._ask(probe, host, all_ if probe.urgent else random.sample(all_, 1), BRIEFLY)
         except ProbeError:
-            if known:
-                return known
-            raise
+            return known
 
-    async def _ask(self, probe: Probe, host: str, timeout: float) -> str:
-        address = str((await lookup(host, probe.resolvers, probe.slot, timeout))[0])
-        self._found[probe.name, host] = (time.monotonic() + REMEMBER, address)
+    async def _ask(self, probe: Probe, host: str, resolvers: Iterable[int], timeout: float) -> str:
+        address = str((await lookup_at(resolvers, host, probe.slot, timeout))[0])
+        self._found[probe.name, host] = (time.monotonic() + self.remember, address)
         return address
 
     def shown(self, target: str, address: str) -> None:

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -159,18 +160,20 @@ class Prober:
     async def _besides(self, runs: _Runs, probe: Probe) -> None:
         if probe.udp:
             name = urlsplit(random.choice(probe.targets)).hostname or ""
-            await self._twice(probe, "udp", lambda: udp.carries(probe.slot, probe.udp, name))
+            asked = (random.sample(probe.udp, 1), probe.udp)
+            await self._try(probe, "udp", *(partial(udp.carries, probe.slot, some, name) for some in asked))
         if time.monotonic() >= runs.ipv6_at:
-            carried = await self._twice(probe, "ipv6", lambda: _ipv6(probe))
+            carried = await self._try(probe, "ipv6", *[partial(_ipv6, probe)] * 2)
             runs.ipv6_at = time.monotonic() + (AGAIN if carried else SOONER)
 
-    async def _twice(self, probe: Probe, what: Literal["udp", "ipv6"], ask: Ask) -> bool:
-        """Once, where it is carried; where not, again at once: it takes two to say so."""
-        for _ in range(2):
-            if (ok := await ask()) is not None:
-                self.put(Carried(probe.name, what, ok))
-            if ok or ok is None:
-                return ok is None or ok
+    async def _try(self, probe: Probe, what: Literal["udp", "ipv6"], *asks: Ask) -> bool:
+        """The first, where it is carried; where not, the next at once: it takes two to say so."""
+        for ask in asks:
+            if (ok := await ask()) is None:
+                return True
+            self.put(Carried(probe.name, what, ok))
+            if ok:
+                return True
         return False
 
 

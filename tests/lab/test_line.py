@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from tests.lab import Lab, target
 from tests.lab.jitter import jitter
 from tests.lab.topology import SITE
@@ -13,18 +15,19 @@ WRONG_CERTIFICATE, TIMEOUT = 60, 28  # curl's exit codes
 
 
 def pings(lab: Lab, count: int = 20) -> list[float]:
-    """Milliseconds that each took, in the order of their answers."""
-    out = lab.phone.sh(f"ping -n -i 0.05 -c {count} -W 2 {SITE4}")
+    """Milliseconds that each took."""
+    out = lab.phone.sh(f"ping -n -i 0.1 -c {count} -W 2 {SITE4}")
     return [float(line.split("time=")[1].split()[0]) for line in out.splitlines() if "time=" in line]
 
 
-def test_a_late_line_is_late_by_fits_and_loses_nothing(plain: Lab) -> None:
-    with jitter(plain, 0.3):
+@pytest.mark.parametrize("overtake", [False, True])
+def test_a_late_line_is_late_by_fits(plain: Lab, overtake: bool) -> None:
+    with jitter(plain, 0.3, overtake):
         late = pings(plain)
         began = time.monotonic()
         assert plain.phone.curl(URL, *STATUS).stdout == "204"
         assert time.monotonic() - began > 0.3  # three round trips and more
-    assert len(late) == 20
+    assert len(late) > 15  # while a flow's first packet waits the ISP's conntrack knows no flow, and drops the next ones
     assert 150 < sum(late) / len(late) < 450  # two times 0 to 300
     assert max(late) - min(late) > 100
     assert max(pings(plain)) < 50
