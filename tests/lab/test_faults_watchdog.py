@@ -21,7 +21,7 @@ from .verdict import openings
 
 __all__ = ["SERVERS"]
 DETECTED, SERVED = 10.0, 15.0  # seconds
-KNOCKS = 1500  # frames to one server in a minute of an outage that is young; the older it is, the fewer
+KNOCKS = 2000  # frames to one server in a minute of an outage that is young; the older it is, the fewer
 LEFT_ALONE = 45.0  # seconds for which a blocked server is watched
 
 
