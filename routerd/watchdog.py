@@ -222,7 +222,7 @@ def suspect(state: State, name: str, sign: Sign, now: float) -> State:
         case Up() as up if steady(state, now) and now >= deaf_until(up, sign):
             if not up.points:
                 return _set(state, name, replace(up, points=ROWS["Up", "sign"].points, sign=sign))
-            if sign == "mute":  # it says what a probe that fails slowly has found, whatever that was to look into
+            if sign == "mute" and up.sign != "forged":  # it says what a probe that fails slowly has found
                 return _set(state, name, replace(up, sign=sign))
     return state
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .net import Host, LabError, wait_until
 from .servers import Server
-from .verdict import Allowed, Verdict, judge, openings
+from .verdict import Allowed, Flow, Verdict, judge, sent
 
 BUFFER_KIB = 128 * 1024
 SHARED_MEMORY = Path("/dev/shm")
@@ -62,10 +62,10 @@ class Capture:
         """Allow more; counts for the whole capture."""
         self.allowed.extend(allowed)
 
-    def openings(self, address: str) -> list[float]:
-        """When the router opened flows to this address so far; Unix times."""
+    def sent(self, address: str, since: float) -> list[tuple[float, Flow]]:
+        """What the router sent to this address since then, so far; Unix times."""
         self._flush()
-        return openings(self.file.read_bytes(), self.router_mac, address)
+        return [(at, flow) for at, flow in sent(self.file.read_bytes(), self.router_mac, address) if at > since]
 
     def stop(self, keep: Path | None = None) -> Verdict:
         """End it and judge; LabError if frames were lost. `keep`: where to move the pcap file."""

@@ -152,15 +152,18 @@ def clear_times(data: bytes, router: bytes, allowed: Iterable[Allowed], tokens: 
         not permitted(flow_of(frame), permits) or any(needle in frame.lower() for needle in needles))]
 
 
-def openings(data: bytes, router: bytes, address: str) -> list[float]:
-    """The Unix times of the first frame of each flow that the router began with this address: a new source port."""
-    first: dict[tuple[str, int], float] = {}
+def sent(data: bytes, router: bytes, address: str) -> list[tuple[float, Flow]]:
+    """What the router sent to this address, and when (Unix times)."""
     raw = ipaddress.ip_address(address).packed
-    for when, frame in frames(data):
-        if frame[6:12] == router and raw in frame[26:54]:
-            flow = flow_of(frame)
-            if flow.dst == address:
-                first.setdefault((flow.proto, flow.source), when)
+    mine = ((when, flow_of(frame)) for when, frame in frames(data) if frame[6:12] == router and raw in frame[26:54])
+    return [(when, flow) for when, flow in mine if flow.dst == address]
+
+
+def openings(frames_sent: Iterable[tuple[float, Flow]]) -> list[float]:
+    """When the flows among these began: the first frame of each source port."""
+    first: dict[tuple[str, int], float] = {}
+    for when, flow in frames_sent:
+        first.setdefault((flow.proto, flow.source), when)
     return sorted(first.values())
 
 
