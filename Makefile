@@ -10,6 +10,7 @@ help:
 	@echo "make test     everything: check, then the adapters, the page, the lab, and one kernel in a virtual machine"
 	@echo "make check    ruff, types, unit, golden, floors: seconds"
 	@echo "make bench    speed, memory and apply times, side by side"
+	@echo "make soak     switches that nobody needed, on bad lines and a busy box: MINUTES=10 of each"
 	@echo "make matrix   every censor of the lab and the cause that diagnose names; RUNS=200 repeats it under loss"
 	@echo "make bench-failover  seconds without service when a transport is blocked, beside the peers: hours"
 	@echo "make lab      the lab by hand: a shell in any host, censors on and off"
@@ -47,6 +48,9 @@ bench: setup
 bench-failover: setup
 	$(ROOT) $(PYTHON) -m bench.failover
 
+soak: setup
+	$(ROOT) $(PYTHON) -m bench.soak $(if $(MINUTES),--minutes $(MINUTES))
+
 matrix: setup
 	$(ROOT) $(PYTHON) -m tests.lab.matrix $(if $(RUNS),--runs $(RUNS))
 
@@ -68,4 +72,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test bench bench-failover matrix lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test bench bench-failover soak matrix lab golden vm-test lock install uninstall clean

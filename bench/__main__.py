@@ -33,7 +33,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures the targets in the lab.")
-    parser.add_argument("--quick", action="store_true", help="three turns in place of seven, and fewer switches")
+    parser.add_argument("--quick", action="store_true", help="three turns in place of seven to 21, and fewer switches")
     parser.add_argument("--only", action="append", choices=PARTS, help="repeatable; a transport is part of throughput")
     return parser.parse_args()
 
@@ -49,7 +49,7 @@ def _rows(quick: bool, parts: set[str]) -> Iterator[Row]:
             if "footprint" in parts:
                 yield from footprint.rows(lab, box, 10 if quick else 20)
             if chosen := parts & {"throughput", *TRANSPORTS}:
-                effort = Effort(3, 1) if quick else Effort(7, 1)
+                effort = Effort(3, 1, 3) if quick else Effort(7, 1, 21)
                 only = () if "throughput" in chosen else tuple(name for name in TRANSPORTS if name in chosen)
                 yield from throughput.rows(lab, box, effort, only)
 

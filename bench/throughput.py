@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import comb
 
 from bench import ways
 from bench.load import CONNECTIONS, KINDS, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
@@ -22,10 +23,14 @@ SETTLE = 0.3  # seconds: what is still in the queues of the turn before drains
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """`turns` samples of `seconds` each. Many short turns: what disturbs one seldom disturbs its neighbour less."""
+    """`turns` samples of `seconds` each, and up to `most` while it is not clear on which side of its floor a ratio is.
+
+    Many short turns: what disturbs one seldom disturbs its neighbour less.
+    """
 
     turns: int
     seconds: int
+    most: int
 
 
 def rows(lab: Lab, box: Box, effort: Effort, only: tuple[str, ...] = ()) -> Iterator[Row]:
@@ -58,7 +63,7 @@ def _informative(lab: Lab, box: Box, make: Callable[[], Way], effort: Effort) ->
 
 def _row(phone: Host, kind: Kind, a: Way, b: Way, effort: Effort, floor: float | None) -> Iterator[Row]:
     try:
-        measured, base = take_turns(phone, kind, a, b, effort)
+        measured, base = take_turns(phone, kind, a, b, effort, floor)
     except (LabError, subprocess.TimeoutExpired) as e:
         print(f"not measured: {a.name} and {b.name}: {kind.name}: {e}", file=sys.stderr, flush=True)
         return
@@ -66,13 +71,24 @@ def _row(phone: Host, kind: Kind, a: Way, b: Way, effort: Effort, floor: float |
     yield Row(f"{kind.name}: {a.name} / {against}", measured, base, floor=floor)
 
 
-def take_turns(phone: Host, kind: Kind, a: Way, b: Way, effort: Effort) -> tuple[Samples, Samples]:
+def take_turns(
+    phone: Host, kind: Kind, a: Way, b: Way, effort: Effort, floor: float | None
+) -> tuple[Samples, Samples]:
     """Samples in the order of the turns, so that the n-th of both are neighbours in time."""
     pair = ((a, list[float]()), (b, list[float]()))
-    for turn in range(effort.turns):
+    for turn in range(effort.most if floor else effort.turns):
+        if turn >= effort.turns and clear([x / y for x, y in zip(pair[0][1], pair[1][1], strict=True)], floor or 0):
+            break
         for way, values in pair if turn % 2 == 0 else pair[::-1]:
             way.take()
             time.sleep(SETTLE)
             values.append(measure(phone, kind, effort.seconds))
     ours, theirs = (Samples(kind.unit, tuple(values)) for _, values in pair)
     return ours, theirs
+
+
+def clear(ratios: list[float], floor: float) -> bool:
+    """Whether the median lies on one side of `floor`, with 90 % confidence (by the binomial distribution of ranks)."""
+    ordered, n = sorted(ratios), len(ratios)
+    rank = next(k for k in range(n) if sum(comb(n, i) for i in range(k + 1)) > 0.05 * 2**n)
+    return ordered[rank] >= floor or ordered[-1 - rank] < floor

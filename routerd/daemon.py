@@ -8,15 +8,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerd import __version__
+from routerd.clock import distance
 from routerd.file import ConfigFile
-from routerd.model import Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
+from routerd.memory import Memory
+from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
 from routerd.plan import closed, plan
 from routerd.settings import Settings, SettingsError
-from routerd.status import status
+from routerd.status import present, status
 from routerd.watchdog import deadline, step, take
 from routerd.world import World, prepare_leases
 
@@ -46,10 +48,14 @@ class Daemon:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     beat: Callable[[], None] = lambda: None
     diagnosing: bool = False  # one at a time
+    troubles: dict[str, float] = field(default_factory=dict)  # since when each problem is there
     world: World = field(init=False)
+    memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = World(self.put)
+        self.world = World(self.put, self.file.state)
+        self.memory = Memory(self.file.state)
+        self.state = self.memory.recall()
 
     def put(self, event: Event) -> None:
         self.events.put_nowait(event)
@@ -71,10 +77,15 @@ class Daemon:
         if isinstance(event, Drifted):
             await self.world.mend(event.what)
             return
+        if isinstance(event, ClockSet):
+            self.started += timedelta(seconds=event.by)
+            self.note("clock", f"was {distance(event.by)}; set")
         now = time.monotonic()
         self.state = step(self.settings, self.state, event, now) if self.settings else take(self.state, event, now)
         if before.active != self.state.active:
             self.started = datetime.now(UTC)
+            self.memory.keep(self.state)
+        self.troubles = {code: self.troubles.get(code, now) for code in present(self.settings, self.state)}
         for line in _news(before, self.state):
             self.note(*line)
 
@@ -117,7 +128,9 @@ class Daemon:
         self.put(Configured())
 
     def status(self) -> Status:
-        return status(self.settings, self.state, self.world.traffic(), self.started, __version__)
+        now = time.monotonic()
+        lasting = {code: now - since for code, since in self.troubles.items()}
+        return status(self.settings, self.state, self.world.traffic(), self.started, __version__, lasting)
 
     def note(self, kind: str, text: str) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

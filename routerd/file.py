@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from routerd.host.disk import write
 from routerd.settings import LIMIT, Settings, SettingsError, parse_settings
 
 
@@ -70,27 +70,6 @@ class ConfigFile:
         """A wg-quick file that the settings name: relative to them."""
         with (self.path.parent / name).open("rb") as file:
             return file.read(LIMIT).decode()
-
-
-def write(path: Path, text: str) -> None:
-    """Old or new, never a mix (fault 47). 0600: it holds keys."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except (OSError, UnicodeEncodeError):
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 # -- the changes that the API makes -------------------------------------------------------------------------------

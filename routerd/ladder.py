@@ -24,11 +24,17 @@ LOST = 2  # times in a row that UDP or IPv6 did not come through
 def wanted(settings: Settings, state: State, now: float) -> list[str]:
     """Which transports should have a child: the chosen one, healthy ones, the next in order; and one retry.
 
-    A healthy standby is not given up to retry an earlier one: the retry runs beside it until it has shown itself.
+    While nothing is up, what carried the household last comes before what is listed first: a restart, or the end of an
+    outage, should not begin with what is blocked here. A healthy standby is not given up to retry an earlier one: the
+    retry runs beside it until it has shown itself.
     """
     listed = [e.name for e in settings.enabled if not resting(state.health.get(e.name), now)]
-    first = next((name for name in (state.wish, state.active, state.last_good) if name is not None), None)
-    ready = sorted(listed, key=lambda name: (name != first, not isinstance(state.health.get(name), Up)))
+    first = state.wish if state.wish is not None else state.active
+    proven = state.carried if state.active is None else ()
+    late = {name: number for number, name in enumerate(proven, -len(proven))}
+    ready = sorted(
+        listed, key=lambda name: (name != first, not isinstance(state.health.get(name), Up), late.get(name, 0))
+    )
     warm = ready[: 1 + settings.standby]
     retry = next((name for name in listed if name not in warm), None)
     earlier = retry is not None and any(listed.index(retry) < listed.index(name) for name in warm)

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from routerd.ladder import carries
 from routerd.model import (
+    UPSTREAM_SLOT,
+    Clock,
     Direct,
     Interface,
     Launch,
@@ -44,7 +46,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
     chosen = choice(settings, state, {launch.name: launch.slot for launch in launches})
     may_go_direct = settings.on_failure == "direct"
     diagnosing = state.diagnosing_until is not None
-    rules = policy.Policy(ports, launches, may_go_direct, _resolvers(settings, state), diagnosing)
+    rules = policy.Policy(ports, launches, may_go_direct, _asked_directly(settings, state, launches), diagnosing)
     addresses: tuple[Interface, ...] = (settings.address, *([settings.address6] if settings.address6 else []))
     return Plan(
         guard=guard.guard(ports),
@@ -60,6 +62,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         lookups=_unresolved(settings, state),
         resolvers=len(settings.resolvers),
         direct=isinstance(chosen, Direct),
+        clock=_clock(settings, state, launches),
     )
 
 
@@ -79,12 +82,22 @@ def ports_of(settings: Settings) -> guard.Ports:
 
 
 def _launch(settings: Settings, state: State, name: str) -> Launch | None:
-    """None while it rests, or while its server's name has no address yet."""
+    """None while it rests, while its server's name has no address yet, or while it has to wait for the date."""
     entry, health = settings.transports[name], state.health[name]
     if not isinstance(health, Starting | Up):
         return None
     located = _located(entry.transport, state)
-    return located.launch(name, state.slots[name]) if located else None
+    launch = located.launch(name, state.slots[name]) if located else None
+    return None if launch and _waits_for_the_date(state, health, launch) else launch
+
+
+def _waits_for_the_date(state: State, health: Starting | Up, launch: Launch) -> bool:
+    """A WireGuard server refuses whoever shows it an earlier date than before: one from the future locks us out.
+
+    So where the clock may stand there, its first try waits for the date; a later one does not.
+    """
+    untried = isinstance(health, Starting) and not health.failures
+    return state.doubted and untried and isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
 
 
 def _located(transport: Transport, state: State) -> Transport | None:
@@ -109,19 +122,39 @@ def choice(settings: Settings, state: State, slots: Mapping[str, int]) -> int | 
     if state.active is not None and state.active in slots:
         return slots[state.active]
     # The owner opened it for failures only: while transports are still being tried for the first time, it stays shut.
-    tried = bool(state.health) and not any(isinstance(h, Starting) and not h.failures for h in state.health.values())
-    return Direct() if settings.on_failure == "direct" and tried and state.wish is None else Refuse()
+    return Direct() if settings.on_failure == "direct" and _tried(state) and state.wish is None else Refuse()
 
 
-def _resolvers(settings: Settings, state: State) -> tuple[Upstream, ...]:
-    """Asked straight from the box, while a server has no address."""
-    return tuple(map(_resolver, settings.resolvers)) if _unresolved(settings, state) else ()
+def _tried(state: State) -> bool:
+    return bool(state.health) and not any(isinstance(h, Starting) and not h.failures for h in state.health.values())
 
 
-def _resolver(url: str) -> Upstream:
+def _asked_directly(settings: Settings, state: State, launches: tuple[Launch, ...]) -> tuple[Upstream, ...]:
+    """Asked straight from the box: while a server has no address, and for the date while nothing else works."""
+    asked = settings.resolvers if _unresolved(settings, state) else ()
+    dated = settings.time_sources if _asks_directly(state, launches) else ()
+    return tuple(map(_upstream, (*asked, *dated)))
+
+
+def _upstream(url: str) -> Upstream:
     parts = urlsplit(url)
     port = parts.port or 443
     return Upstream(ip_address(parts.hostname or ""), "tcp", port, port)
+
+
+def _clock(settings: Settings, state: State, launches: tuple[Launch, ...]) -> Clock:
+    """Who is asked for the date, and which way: through the active exit, else by any way; never without a line."""
+    slots = {launch.name: launch.slot for launch in launches}
+    direct = _asks_directly(state, launches)
+    ways = (*slots.values(), *([UPSTREAM_SLOT] if direct else ()))
+    if proven := state.active in slots:
+        ways = (slots[state.active or ""],)
+    return Clock(state.booted, settings.time_sources, ways if state.wan_up else (), proven, direct)
+
+
+def _asks_directly(state: State, launches: tuple[Launch, ...]) -> bool:
+    """A wrong clock may be why no transport works, or can be started at all."""
+    return state.booted is None and state.active is None and bool(state.health) and (_tried(state) or not launches)
 
 
 def _unresolved(settings: Settings, state: State) -> tuple[str, ...]:

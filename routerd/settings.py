@@ -20,9 +20,18 @@ from routerd.model import LAST_SLOT
 from routerd.transports import Transport
 
 MOST_RESOLVERS = 4
+LEAST_SOURCES, MOST_SOURCES = 3, 8
 SECRET = ("uri", "config")  # keys whose values are never shown, of whatever type they are
 LIMIT = 1 << 20  # bytes of clearway.toml
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
+# By different operators in different countries: no censor has most of them. What they answer does not matter.
+TIME_SOURCES = (
+    "https://1.1.1.1/dns-query",
+    "https://8.8.8.8/dns-query",
+    "https://94.140.14.14/dns-query",
+    "https://208.67.222.222/dns-query",
+    "https://223.5.5.5/dns-query",
+)
 TARGETS = (
     "https://www.gstatic.com/generate_204",
     "https://cp.cloudflare.com/generate_204",
@@ -65,6 +74,7 @@ class Settings:
     canaries: tuple[str, ...] = ()
     large: tuple[str, ...] = LARGE
     metered: bool = False
+    time_sources: tuple[str, ...] = TIME_SOURCES
     transports: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -139,7 +149,7 @@ class Table:
 
 def _settings(top: Table, read: Read) -> Settings:
     wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
-    watchdog, web = top.table("watchdog"), top.table("web")
+    watchdog, web, time = top.table("watchdog"), top.table("web"), top.table("time")
     settings = Settings(
         wan=_ifname(wan, "interface"),
         lan=_ifname(lan, "interface"),
@@ -150,16 +160,17 @@ def _settings(top: Table, read: Read) -> Settings:
         on_failure=cast(Literal["block", "direct"], policy.choice("on_failure", ("block", "direct"))),
         order=cast(Literal["listed", "fastest"], policy.choice("order", ("listed", "fastest"))),
         standby=policy.number("standby", 2, 0, 8),
-        resolvers=_urls(dns, "resolvers", RESOLVERS, by_address=True),
+        resolvers=_urls(dns, "resolvers", RESOLVERS, by_address=MOST_RESOLVERS),
         targets=_urls(watchdog, "targets", TARGETS),
         canaries=_urls(watchdog, "canaries", (), empty=True),
         large=_urls(watchdog, "large", LARGE, empty=True),
         metered=wan.take("metered", bool, False),
+        time_sources=_time_sources(time),
         transports=_transports(top.tables("transport"), read),
     )
     if settings.wan == settings.lan:
         raise SettingsError(f"lan.interface: {settings.lan!r} is the WAN's too; they must differ")
-    for table in (wan, lan, policy, dns, watchdog, web, top):
+    for table in (wan, lan, policy, dns, watchdog, web, time, top):
         table.done()
     return settings
 
@@ -246,15 +257,27 @@ def _interface(table: Table, key: str, text: str) -> IPv4Interface | IPv6Interfa
 
 
 def _urls(
-    table: Table, key: str, default: tuple[str, ...], *, by_address: bool = False, empty: bool = False
+    table: Table, key: str, default: tuple[str, ...], *, by_address: int = 0, empty: bool = False
 ) -> tuple[str, ...]:
+    """`by_address`: each has an address for a host, and there are so many at most; 0: names are fine."""
     urls = table.strings(key, default)
     if not urls and not empty:
         raise table.fail(key, "needs at least one https:// address")
-    if by_address and len(urls) > MOST_RESOLVERS:
-        raise table.fail(key, f"{len(urls)} of them; at most {MOST_RESOLVERS} are asked")
+    if by_address and len(urls) > by_address:
+        raise table.fail(key, f"{len(urls)} of them; at most {by_address} are asked")
     for url in urls:
-        _check_url(table, key, url, by_address)
+        _check_url(table, key, url, bool(by_address))
+    return urls
+
+
+def _time_sources(table: Table) -> tuple[str, ...]:
+    """None at all, or enough for most of them to be right though one is wrong."""
+    urls = _urls(table, "sources", TIME_SOURCES, by_address=MOST_SOURCES, empty=True)
+    hosts = {ip_address(urlsplit(url).hostname or "") for url in urls}
+    if urls and len(hosts) < LEAST_SOURCES:
+        raise table.fail(
+            "sources", f"{len(hosts)} hosts; give none (the clock is left alone) or at least {LEAST_SOURCES}"
+        )
     return urls
 
 
@@ -269,7 +292,7 @@ def _check_url(table: Table, key: str, url: str, by_address: bool) -> None:
     if parts.scheme != "https" or not plain or not host or parts.username is not None or port == 0:
         raise table.fail(key, f"{_shown(url)} is not a URL like {allowed}")
     if by_address and not _is_address(host):
-        raise table.fail(key, f"{_shown(url)} must name its resolver by address, like https://9.9.9.9/dns-query")
+        raise table.fail(key, f"{_shown(url)} must name its host by address, like https://9.9.9.9/dns-query")
     if not _is_address(host) and not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?", host):
         raise table.fail(key, f"{_shown(url)} has a host name that is none")
 

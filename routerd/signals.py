@@ -66,7 +66,6 @@ def _remember(watch: Watch, sample: Sample, now: float) -> Watch:
         watch = replace(watch, heard=now, asked=0)
     if emerged or not watch.entered:
         watch = replace(watch, emerged=now, entered=0, pushed=0)
-    held = (watch.held if watch.held is not None else now) if sample.backlog else None
     kept = tuple(point for point in watch.bytes if point[0] >= now - BEFORE - TRICKLE)
     return replace(
         watch,
@@ -74,9 +73,16 @@ def _remember(watch: Watch, sample: Sample, now: float) -> Watch:
         asked=watch.asked + (sent > 0 and not heard),
         entered=watch.entered + (0 if emerged else entered),
         pushed=watch.pushed + (entered > 0 and not emerged),
-        held=held,
+        held=held_since(watch.held, watch.last, sample, now),
         bytes=(*kept, (now, sample.down)),
     )
+
+
+def held_since(held: float | None, before: Sample, sample: Sample, now: float) -> float | None:
+    """Since when connections wait and none is taken. On a busy box some always do, but not the same ones."""
+    if not sample.backlog or sample.backlog < before.backlog:
+        return None
+    return now if held is None else held
 
 
 def _sign(before: Watch, watch: Watch, now: float, quiet: float) -> Sign | None:

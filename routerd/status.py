@@ -8,22 +8,27 @@ from typing import Literal
 
 from routerd.ladder import carries
 from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up
-from routerd.problems import VERDICTS, Declared, Severity, is_hidden
+from routerd.problems import VERDICTS, Declared, Severity, visible
 from routerd.settings import Entry, Settings
 
 Phase = Literal["open", "switching", "blocked", "offline", "closed"]
 
-_OURS: Mapping[str, tuple[Severity, str, str]] = {
+_NOTHING: tuple[str, ...] = ()
+_Row = tuple[Severity, str, str] | tuple[Severity, str, str, tuple[str, ...], float]
+# What heals by itself within seconds is not shown at all: the last figure of a row is how long it has to last.
+_OURS: Mapping[str, _Row] = {
     "settings": ("error", "The settings cannot be read; nothing leaves the box", "Mend the file, or restore a backup"),
     "settings_kept": ("warning", "The new settings have an error; those before stay in force", "Mend the file"),
     "no_transport": ("error", "No way out is set up", "Add a transport: paste a share link or a WireGuard file"),
     "all_down": ("error", "Every way out is blocked or out of order", "It keeps trying; add another transport"),
     "chosen_down": ("error", "The transport you chose does not work now", "Choose another, or automatic"),
-    "transport_down": ("warning", "A transport does not work now", "It is tried again by itself"),
+    "transport_down": ("warning", "A transport does not work now", "It is tried again by itself", _NOTHING, 10.0),
     "udp_lost": (
         "warning",
         "A transport does not carry UDP now; it is refused, so that apps use TCP",
         "Nothing to do",
+        _NOTHING,
+        10.0,
     ),
     "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
     "tampered": ("warning", "Another program changed the firewall; it was put back", "See docs/problems.md"),
@@ -31,9 +36,10 @@ _OURS: Mapping[str, tuple[Severity, str, str]] = {
     "links": ("error", "A tunnel's interface could not be made", "The kernel needs WireGuard or /dev/net/tun"),
     "lan": ("error", "The LAN port is missing", "Plug it in, or correct lan.interface"),
     "overlap": ("error", "Your provider's network has the same addresses as your home", "Change lan.address"),
+    "clock_wrong": ("warning", "The clock is wrong", "It is set as soon as the date is known; see docs/problems.md"),
     "dnsmasq": ("error", "Names and leases are not served", "Another program may hold port 53; see docs/problems.md"),
     "resolver": ("error", "The resolver does not run", "See docs/problems.md"),
-    "lookup": ("warning", "A server's name could not be looked up", "Use a link with the server's address"),
+    "lookup": ("warning", "A server's name could not be looked up", "Use a link with its address", _NOTHING, 5.0),
     "conntrack": ("warning", "Flows of a dead transport could not be cut", "They end by themselves within minutes"),
     "guard": ("error", "The kernel did not take the guard table; the other layers hold", "See docs/problems.md"),
     "guard_unlocked": ("info", "The guard table cannot be locked against other programs", "Linux 6.9 or newer can"),
@@ -42,13 +48,23 @@ PROBLEMS: Mapping[str, Declared] = {**{code: Declared(*row) for code, row in _OU
 
 
 def status(
-    settings: Settings | None, state: State, traffic: Mapping[str, tuple[int, int]], started: datetime, version: str
+    settings: Settings | None,
+    state: State,
+    traffic: Mapping[str, tuple[int, int]],
+    started: datetime,
+    version: str,
+    lasting: Mapping[str, float] | None = None,
 ) -> Status:
-    """`traffic`: bytes up and down of each transport. `started`: the wall-clock time of `state.since`."""
+    """`traffic`: bytes up and down of each transport. `started`: the wall-clock time of `state.since`.
+
+    `lasting`: for how many seconds each problem has been there; None: for ever.
+    """
     phase = phase_of(settings, state)
     entries = settings.transports.values() if settings else ()
     transports = tuple(_transport(state, entry, traffic.get(entry.name, (0, 0))) for entry in entries)
     problems = tuple(_problems(settings, state, phase))
+    since = {p.code: -(float("inf") if lasting is None else lasting.get(p.code, 0.0)) for p in problems}
+    shown = visible(since, PROBLEMS, 0.0)
     return Status(
         version=version,
         phase=phase,
@@ -56,8 +72,13 @@ def status(
         active=state.active,
         since=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         transports=transports,
-        problems=tuple(p for p in problems if not is_hidden(p.code, {q.code for q in problems}, PROBLEMS)),
+        problems=tuple(p for p in problems if p.code in shown),
     )
+
+
+def present(settings: Settings | None, state: State) -> frozenset[str]:
+    """The codes of what is wrong, shown or not."""
+    return frozenset(problem.code for problem in _problems(settings, state, phase_of(settings, state)))
 
 
 def phase_of(settings: Settings | None, state: State) -> Phase:

@@ -8,7 +8,8 @@ left. docs/watchdog.md is drawn from it.
    sign it takes two probes. A probe that came through forgives everything.
 2. Loss is not a block: a probe that failed although its server was heard weighs half, and is given time (probe/).
 3. Nobody is punished for the line's fault: while it is down and SETTLED seconds longer, nothing weighs anything; when
-   it is back, all that rests is tried at once.
+   it is back, all that rests is tried at once. Nor for the clock's: once it is set, what had failed is tried as if
+   for the first time; what works is left alone.
 4. What failed rests. An engine that ended, twice as long each time. What was blocked, for QUIET and a little, and then
    one look must do: who knocks at a blocked door more often only shows the censor where he lives. But while nothing
    carries the household, all are tried, with rests as brief as the outage is young.
@@ -28,8 +29,11 @@ from routerd import ladder
 from routerd.model import (
     LAST_SLOT,
     Carried,
+    ClockSet,
     Configured,
+    Dated,
     Diagnosing,
+    Doubted,
     Down,
     Drifted,
     Event,
@@ -120,6 +124,7 @@ DEAF: Mapping[Sign, tuple[float, float]] = {
     "stalled": (5.0, 600.0),
 }
 CALM = 120.0
+REMEMBERED = 8  # transports that carried the household
 
 
 def step(settings: Settings, state: State, event: Event, now: float) -> State:
@@ -159,6 +164,12 @@ def take(state: State, event: Event, now: float) -> State:
             return replace(state, faults=MappingProxyType({**rest, what: error} if error else rest))
         case Diagnosing(until):
             return replace(state, diagnosing_until=until)
+        case Dated(booted):
+            return replace(state, booted=booted, doubted=False)
+        case Doubted():
+            return replace(state, doubted=True)
+        case ClockSet():
+            return forgiven(state)
         case Exited(name, error):
             return move(state, name, "ended", now, error)
         case Suspected(name, sign):
@@ -307,6 +318,11 @@ def _roused(state: State, names: Collection[str], until: float) -> State:
     return _merged(state, {name: replace(h, until=min(h.until, until)) for name, h in resting.items()})
 
 
+def forgiven(state: State) -> State:
+    """A wrong clock was the reason, or may have been: what does not work is tried anew, as if for the first time."""
+    return replace(state, health=MappingProxyType({n: h for n, h in state.health.items() if isinstance(h, Up)}))
+
+
 # -- what follows -------------------------------------------------------------------------------------------------
 
 
@@ -345,7 +361,8 @@ def choose(settings: Settings, state: State, now: float) -> State:
     best = ladder.best(settings, state, now)
     if best == state.active:
         return state
-    return replace(state, active=best, last_good=best or state.last_good, since=now)
+    carried = (best, *(name for name in state.carried if name != best))[:REMEMBERED] if best else state.carried
+    return replace(state, active=best, carried=carried, since=now)
 
 
 def _unless_over(until: float | None, now: float) -> float | None:

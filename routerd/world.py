@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from routerd.host import conntrack, sysctl
 from routerd.host.children import ENGINES, Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
-from routerd.host.nft import Nft, NftError, OwnedTable, outline
+from routerd.host.nft import NftError
 from routerd.host.nudge import nudge
 from routerd.host.routing import apply_addresses, apply_routes, apply_rules, interfaces
+from routerd.host.rulesets import Rulesets
 from routerd.host.traffic import Traffic
 from routerd.model import (
     DIRECT_SLOT,
@@ -37,15 +38,13 @@ from routerd.model import (
     Misapplied,
     Plan,
     Resolved,
-    Sample,
     WanChanged,
 )
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
 from routerd.probe.prober import Prober
 from routerd.probe.vigil import Vigil
-from routerd.render.guard import GUARD
-from routerd.render.policy import POLICY
+from routerd.timing import Timing
 
 SETTLE = 0.05  # seconds between a kernel event and our look at it: they come in swarms
 SWEEP = 3.0  # seconds between looks at what the kernel announces to nobody: sysctls, and what it refused before
@@ -55,22 +54,21 @@ RESOLVER = "service:resolver"
 
 
 class World:
-    """`put` gets the events of everything that is watched here."""
+    """`put` gets the events of everything that is watched here. `state`: the folder that outlives a boot."""
 
-    def __init__(self, put: Callable[[Event], None]) -> None:
+    def __init__(self, put: Callable[[Event], None], state: Path | None = None) -> None:
         self._put = put
-        self.nft = Nft()
-        self._guard = OwnedTable(GUARD)
+        self._rulesets = Rulesets()
         self._links = Links()
         self._children = Children(self._ended)
         self._traffic = Traffic()
-        self._prober = Prober(put, self._count)
-        self._vigil = Vigil(put, self._read, self._received, lambda: self._traffic.names, self._prober)
+        self._prober = Prober(put, self._traffic.count)
+        self._vigil = Vigil(put, self._traffic, self._prober)
+        self._timing = Timing(put, self._report, state)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
         self._faults: dict[str, str] = {}
-        self._read_back: tuple[str, str] | None = None  # None: another program was faster than our look
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wan, self._line = "", True
         self.took_ms: dict[str, float] = {}  # how long the last apply and the last switch took
@@ -80,6 +78,7 @@ class World:
         await self._netlink.setup_endpoint()
         await self._links.probe(self._netlink)
         self._monitor.start()
+        self._timing.start()
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         self._tasks["vigil"] = asyncio.create_task(self._vigil.run())
         return self
@@ -90,6 +89,7 @@ class World:
             task.cancel()
         self._monitor.stop()
         self._prober.apply(())
+        self._timing.stop()
         await self._children.stop_all()
         self._traffic.close()
         self._netlink.close()
@@ -98,14 +98,14 @@ class World:
 
     async def apply(self, plan: Plan) -> None:
         before, began = self._plan, time.perf_counter()
+        self._timing.keep(plan.clock)
         if before is not None and before.switch != plan.switch:
             await self._part("ruleset", self._switch, plan)
             self.took_ms["switch"] = (time.perf_counter() - began) * 1000
-            self._children.reset(RESOLVER)  # else names would go on by the exit that its connections began with
         if before is None or before.guard != plan.guard:
             await self._part("guard", self._load_guard, plan)
         if before is None or before.policy != plan.policy:
-            await self._part("ruleset", self._load_policy, plan)
+            await self._part("ruleset", self._rulesets.load_policy, plan)
         await self._part("conntrack", partial(self._cut, before), plan)
         if before is None or _kernel_part(before) != _kernel_part(plan):
             await self._part("lan", self._addresses, plan)
@@ -115,8 +115,9 @@ class World:
             await self._children.apply(_children(plan, bool(self._links.kernel)))
             await self._part("links", self._make_links, plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
-        self._vigil.launches = plan.launches
+        self._traffic.launches = plan.launches
         self._prober.apply(plan.probes)
+        self._timing.ask(plan.clock)
         self._plan = plan
         self._look_up(plan)
 
@@ -127,7 +128,9 @@ class World:
         match what:
             case "ruleset":
                 await self._part("guard", self._load_guard, plan)
-                await self._part("ruleset", self._load_policy, plan)
+                await self._part("ruleset", self._rulesets.load_policy, plan)
+            case "clock":
+                self._timing.keep(plan.clock)
             case "children":
                 await self._children.apply(_children(plan, bool(self._links.kernel)))
             case _:
@@ -147,38 +150,21 @@ class World:
             error = ""
         except (NftError, NetlinkError, OSError, ValueError) as e:
             error = str(e)[:200]
+        self._report(what, error)
+
+    def _report(self, what: str, error: str) -> None:
         if self._faults.get(what, "") != error:
             self._faults[what] = error
             self._put(Misapplied(what, error))
 
     async def _load_guard(self, plan: Plan) -> None:
-        """Never rewritten while it is as it should be; locked where the kernel can."""
-        if outline(self.nft.listing(GUARD)) != outline(plan.guard):
-            self._guard.load(self.nft, plan.guard)
-        elif not self._guard.locked:
-            self._guard.adopt()
-        if outline(self.nft.listing(GUARD)) != outline(plan.guard):
-            raise NftError("the guard table was not what we loaded when read back")
-        self._put(Misapplied("guard_unlocked", "" if self._guard.locked else "this kernel cannot"))
-
-    async def _load_policy(self, plan: Plan) -> None:
-        self.nft.run(plan.policy + plan.switch)
-        self._remember_listing(plan.policy + plan.switch, plan.guard)
-        if self._read_back is None:
-            raise NftError("the ruleset was not what we loaded when read back")
+        await self._rulesets.load_guard(plan)
+        self._put(Misapplied("guard_unlocked", "" if self._rulesets.locked else "this kernel cannot"))
 
     async def _switch(self, plan: Plan) -> None:
-        """The choice alone, at once. Where it needs an exit that is not there yet, the whole policy follows."""
-        before = self._plan
-        if before is not None and all(launch in before.launches for launch in plan.launches):
-            self.nft.run(plan.switch)
-            self._remember_listing(before.policy + plan.switch, before.guard)
-
-    def _remember_listing(self, policy: str, guard: str) -> None:
-        """Only what is as it should be: a table that was flushed since would else pass for unchanged, and stay so."""
-        found = (self.nft.listing(POLICY), self.nft.listing(GUARD))
-        same = (outline(found[0]), outline(found[1])) == (outline(policy), outline(guard))
-        self._read_back = found if same else None
+        if self._plan is not None:
+            self._rulesets.switch(self._plan, plan)
+        self._children.reset(RESOLVER)  # else names would go on by the exit that its connections began with
 
     async def _addresses(self, plan: Plan) -> None:
         name, addresses = plan.lan
@@ -236,25 +222,9 @@ class World:
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 2)
 
-    def _read(self, launches: Sequence[Launch]) -> dict[str, Sample]:
-        try:
-            return self._traffic.read(launches)
-        except OSError:  # a lost answer: the next look is soon
-            return {}
-
-    def _received(self, launch: Launch) -> list[tuple[int, int]]:
-        try:
-            return self._traffic.received(launch)
-        except OSError:
-            return []
-
-    def _count(self, name: str) -> Sample:
-        launches = [launch for launch in self._plan.launches if launch.name == name] if self._plan else []
-        return self._read(launches).get(name, Sample())
-
     def traffic(self) -> dict[str, tuple[int, int]]:
         """Bytes up and down of each transport that runs, on the WAN's wire."""
-        return {name: (sample.up, sample.down) for name, sample in self._vigil.samples.items()}
+        return {name: (sample.up, sample.down) for name, sample in self._traffic.samples.items()}
 
     # -- what the world says --------------------------------------------------------------------------------------
 
@@ -293,7 +263,7 @@ class World:
             self._later("ruleset", 0.0, self._look_at_ruleset)
 
     async def _look_at_ruleset(self) -> None:
-        if (self.nft.listing(POLICY), self.nft.listing(GUARD)) != self._read_back:
+        if self._rulesets.tampered():
             self._put(Misapplied("tampered", "within the last minute"))
             self._later("calm", CALM, self._calm)
             self._put(Drifted("ruleset"))
@@ -309,6 +279,7 @@ class World:
             for what, parts in (("ruleset", ("ruleset", "guard")), ("routes", ("lan", "routing", "links"))):
                 if any(self._faults.get(part) for part in parts):  # the kernel may have been short of memory
                     self._put(Drifted(what))
+            self._timing.look()
 
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""

@@ -5,12 +5,13 @@ One dump of the policy's counters and one of the listening sockets, over netlink
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from routerd.host import nfnetlink, sockets
-from routerd.model import Launch, Sample, Tproxy
+from routerd.model import Launch, Sample, Tproxy, Upstream
 from routerd.render.policy import POLICY
 from routerd.render.words import BACK, ENTERED, NAMES, OUT, RESETS
 
@@ -23,9 +24,14 @@ Counts = Mapping[str, tuple[int, int]]  # a counter's name -> packets, bytes
 
 
 class Traffic:
-    """`read` gives the Sample of each launch. `names`: packets of the household's questions for names, at that time."""
+    """Of `launches`: `samples` as of the last look; `names`: packets of the household's questions for names, then.
+
+    A look whose answer the kernel lost finds what the one before it found: the next is soon.
+    """
 
     def __init__(self) -> None:
+        self.launches: Sequence[Launch] = ()
+        self.samples: Mapping[str, Sample] = {}
         self.names = 0
         self._counters = nfnetlink.connect()
         self._diag = sockets.connect()
@@ -34,16 +40,30 @@ class Traffic:
         self._counters.close()
         self._diag.close()
 
-    def read(self, launches: Iterable[Launch]) -> dict[str, Sample]:
-        counts = counters(self._counters)
-        self.names = counts.get(NAMES, (0, 0))[0]
-        waiting = sockets.backlogs(self._diag)
-        return {launch.name: _sample(launch, counts, waiting) for launch in launches}
+    def look(self) -> Mapping[str, Sample]:
+        with contextlib.suppress(OSError):
+            counts, waiting = counters(self._counters), sockets.backlogs(self._diag)
+            self.names = counts.get(NAMES, (0, 0))[0]
+            self.samples = {launch.name: _sample(launch, counts, waiting) for launch in self.launches}
+        return self.samples
 
-    def received(self, launch: Launch) -> list[tuple[int, int]]:
+    def count(self, name: str) -> Sample:
+        """Of this moment."""
+        return self.look().get(name, Sample())
+
+    def received(self, name: str) -> list[tuple[int, int]]:
         """Cookie and bytes received of each TCP connection to its server."""
-        servers = {(str(at.address), at.first) for at in launch.upstreams if at.proto == "tcp"}
-        return sockets.received(self._diag, servers) if servers else []
+        servers = {(str(at.address), at.first) for at in self._upstreams(name) if at.proto == "tcp"}
+        with contextlib.suppress(OSError):
+            return sockets.received(self._diag, servers) if servers else []
+        return []
+
+    def has_connections(self, name: str) -> bool:
+        """Whether they can be told one from the other out here."""
+        return any(at.proto == "tcp" for at in self._upstreams(name))
+
+    def _upstreams(self, name: str) -> Iterable[Upstream]:
+        return (at for launch in self.launches if launch.name == name for at in launch.upstreams)
 
 
 def _sample(launch: Launch, counts: Counts, waiting: Mapping[int, int]) -> Sample:

@@ -6,10 +6,11 @@ SSL_CERT_FILE is honoured, as everywhere (ssl.create_default_context does).
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ import h11
 
 from routerd.model import Finding
 
+PADDING = 256  # bytes, fewer than
 ENOUGH = 1 << 17  # bytes of a body, where nobody asks for less
 
 
@@ -35,6 +37,8 @@ class Answer:
 
     status: int
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    certificate: Mapping[str, object] = field(default_factory=dict, repr=False)  # as SSLSocket.getpeercert() has it
 
 
 @cache
@@ -49,14 +53,24 @@ async def fetch(
     timeout: float,
     enough: int = ENOUGH,
     grown: Callable[[int], None] = lambda _size: None,
+    *,
+    only: bool = False,
+    trust: ssl.SSLContext | None = None,
 ) -> Answer:
     """GETs `url` at `address` through the exit of `mark`. Raises ProbeError.
 
     `grown` hears of each part's size, and of 0 when the question is asked: what is behind it has got through TLS.
+    `only` asks for no more than is enough: what is on its way when we hang up costs the line as well.
     """
     try:
         async with asyncio.timeout(timeout):
-            return await _fetch(url, address, mark, enough, grown)
+            reader, writer = await _connect(url, address, mark, trust or _context())
+            try:
+                answer = await _talk(reader, writer, _request(url, enough if only else None), enough, grown)
+                return replace(answer, certificate=writer.get_extra_info("peercert") or {})
+            finally:
+                # Alone: behind close() it raises on Python 3.11.2 when the peer has closed first.
+                writer.transport.abort()
     except TimeoutError as e:
         raise ProbeError("no answer in time") from e
     except ssl.SSLCertVerificationError as e:
@@ -71,7 +85,9 @@ async def fetch(
         raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off", "refused") from e
 
 
-async def _fetch(url: str, address: str, mark: int, enough: int, grown: Callable[[int], None]) -> Answer:
+async def _connect(
+    url: str, address: str, mark: int, trust: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
@@ -83,18 +99,17 @@ async def _fetch(url: str, address: str, mark: int, enough: int, grown: Callable
         sock.close()
         raise
     # asyncio closes it when this fails. Closing it here too would give its number away while a transport still has it.
-    reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname=parts.hostname)
-    try:
-        return await _talk(reader, writer, _request(url), enough, grown)
-    finally:
-        writer.transport.abort()  # alone: behind close() it raises on Python 3.11.2 when the peer has closed first
+    return await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=parts.hostname)
 
 
-def _request(url: str) -> h11.Request:
+def _request(url: str, only: int | None) -> h11.Request:
     parts = urlsplit(url)
     host = parts.netloc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = [("Host", host), ("User-Agent", "Mozilla/5.0"), ("Accept", "*/*"), ("Connection", "close")]
+    headers.append(("X-Padding", "0" * random.randrange(PADDING)))  # no two probes of one size on the wire
+    if only is not None:
+        headers.append(("Range", f"bytes=0-{only - 1}"))
     return h11.Request(method="GET", target=target, headers=headers)
 
 
@@ -110,16 +125,17 @@ async def _talk(
     writer.write(sent + (connection.send(h11.EndOfMessage()) or b""))
     grown(0)
     status, received = 0, bytearray()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     while True:
         match connection.next_event():
             case h11.NEED_DATA:
                 connection.receive_data(await reader.read(1 << 14))
-            case h11.Response(status_code=status):
-                pass
+            case h11.Response(status_code=status, headers=found):
+                headers = tuple(found)
             case h11.Data(data=data):
                 received += data
                 grown(len(data))
                 if len(received) >= enough:
-                    return Answer(status, bytes(received))
+                    return Answer(status, bytes(received), headers)
             case h11.EndOfMessage() | h11.ConnectionClosed():
-                return Answer(status, bytes(received))
+                return Answer(status, bytes(received), headers)

@@ -9,11 +9,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from routerd.probe.https import ProbeError, fetch
 
 ENOUGH = 1 << 16  # bytes
 STALLED = 2.0  # seconds without a byte, behind the question: a TLS record may be larger than what is let through
+LATE = 2.0  # times a small answer's latency, where that is longer
 CRAWL, LOOKED_AT = 4096, 3.0  # bytes per second, over so many seconds
 LONGEST = 12.0  # seconds
 FAIR = ENOUGH // 2  # bytes: less is no large answer
@@ -33,37 +35,40 @@ class Got:
 
 
 @dataclass(slots=True)
-class _Growth:
+class Growth:
+    """`patience`: seconds without a byte. A line whose good answers are late has late bytes, too."""
+
+    patience: float
     size: int = 0
     first: float = 0.0
     last: float = 0.0
 
-    def grown(self, size: int) -> None:
-        self.last = time.monotonic()
-        self.first = self.first or self.last
+    def grown(self, size: int, now: float) -> None:
+        self.last = now
+        self.first = self.first or now
         self.size += size
 
     def stuck(self, now: float) -> bool:
         if not self.first:
             return False
-        took = now - self.first
-        return now - self.last >= STALLED or (took >= LOOKED_AT and self.size < CRAWL * took)
+        took, looked_at = now - self.first, LOOKED_AT + self.patience - STALLED
+        return now - self.last >= self.patience or (took >= looked_at and self.size < CRAWL * took)
 
     def got(self, stuck: bool) -> Got:
         return Got(self.size, self.last - self.first, stuck)
 
 
-async def measure(url: str, address: str, mark: int) -> Got | None:
-    """None where it says nothing: no answer at all, or an error."""
-    growth = _Growth()
-    task = asyncio.create_task(fetch(url, address, mark, LONGEST, ENOUGH, growth.grown))
+async def measure(url: str, address: str, mark: int, latency: float) -> Got | None:
+    """None where it says nothing: no answer at all, or an error. `latency`: seconds of a small answer just now."""
+    growth = Growth(max(STALLED, LATE * latency))
+    task = asyncio.create_task(fetch(url, address, mark, LONGEST, ENOUGH, partial(_grown, growth), only=True))
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=0.1)
             if not task.done() and growth.stuck(time.monotonic()):
                 return growth.got(stuck=True)
         answer = await task
-        return growth.got(stuck=False) if answer.status == 200 and growth.size >= FAIR else None
+        return growth.got(stuck=False) if answer.status in (200, 206) and growth.size >= FAIR else None
     except ProbeError:
         return None
     finally:
@@ -71,11 +76,18 @@ async def measure(url: str, address: str, mark: int) -> Got | None:
         await asyncio.gather(task, return_exceptions=True)
 
 
+def _grown(growth: Growth, size: int) -> None:
+    growth.grown(size, time.monotonic())
+
+
+def whole(gots: Sequence[Got | None]) -> list[Got]:
+    return [got for got in gots if got and not got.stuck]
+
+
 def verdict(gots: Sequence[Got | None]) -> tuple[float | None, str]:
     """The best rate, or why it is stuck; neither where there is nothing to say."""
-    whole = [got.rate for got in gots if got and not got.stuck]
-    if whole:
-        return max(whole), ""
+    if good := whole(gots):
+        return max(got.rate for got in good), ""
     stuck = [got for got in gots if got]
     if not stuck or len(stuck) < len(gots):
         return None, ""

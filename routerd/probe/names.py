@@ -63,10 +63,10 @@ class Names:
         No answer at all is not odd; and what two exits agree on is no exit's fault.
         """
         host = urlsplit(target).hostname or ""
-        known = self._shown.get(host)
-        if is_address(host) or not known or not known.isdisjoint(found := await _asked(probe, host)) or not found:
+        if is_address(host) or not (found := await _asked(probe, host)) or found & self._shown.get(host, set()):
             return False
-        if other is not None and not found.isdisjoint(await _asked(other, host)):
+        compared = await _asked(other, host) if other else set()
+        if found & compared or not (compared or self._shown.get(host)):
             return False
         self.doubted.setdefault(probe.name, set()).add(target)
         return True

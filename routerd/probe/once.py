@@ -10,10 +10,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from routerd.model import Finding, Probe, Sample, mark
 from routerd.probe.https import Answer, ProbeError, fetch
 from routerd.probe.names import Names
+from routerd.signals import HELD, held_since
 
 LONGEST = 5.0  # seconds
 TRIED = 6  # packets without any answer: at 20 % loss each way that happens to one sound probe of a thousand
@@ -30,17 +32,16 @@ async def race(probe: Probe, targets: Iterable[str], names: Names, patience: flo
     """Seconds of the quickest verified answer. Raises ProbeError, with what was found, or Starved."""
     tasks = {asyncio.create_task(_through(probe, target, names)) for target in targets}
     try:
-        return await _first_good(tasks, patience, count)
+        return await _first_good(probe, tasks, patience, count)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _first_good(tasks: set[asyncio.Task[float]], patience: float, count: Count) -> float:
-    before, began, pending = count(), time.monotonic(), tasks
-    errors: list[ProbeError] = []
-    starved = False
+async def _first_good(probe: Probe, tasks: set[asyncio.Task[float]], patience: float, count: Count) -> float:
+    began, pending = time.monotonic(), tasks
+    meanwhile, errors, starved = Meanwhile(count()), list[ProbeError](), False
     while pending:
         asked = time.monotonic()
         done, pending = await asyncio.wait(pending, timeout=STEP, return_when=asyncio.FIRST_COMPLETED)
@@ -51,30 +52,58 @@ async def _first_good(tasks: set[asyncio.Task[float]], patience: float, count: C
                 errors.append(e)
         now = time.monotonic()
         starved = starved or now - asked > STEP + STARVED
-        if pending and now - began >= patience and (finding := unheard(before, count())):
-            errors = [ProbeError("no answer, and nothing is heard from its server", finding)]
+        meanwhile.look(count(), now)
+        if pending and now - began >= patience and (error := _over(probe, meanwhile, now)):
+            errors = [error]
             break
     if starved:
         raise Starved
-    raise _plainest(errors, before, count())
+    raise _plainest(errors, heard=meanwhile.heard)
 
 
-def unheard(before: Sample, now: Sample) -> Finding | None:
-    """Why there is nothing to wait for any more, if so."""
-    if now.backlog:
-        return "hung"
-    if now.resets > before.resets:  # an engine that dials again and again does not pass them on
-        return "refused"
-    tried = max(now.out - before.out, now.entered - before.entered)
-    return "silent" if now.back == before.back and tried >= TRIED else None
+def _over(probe: Probe, meanwhile: Meanwhile, now: float) -> ProbeError | None:
+    """Why not to wait for LONGEST."""
+    if probe.sign == "forged":
+        return ProbeError("a name leads to an address that no other exit gives, and nothing is there", "forged")
+    finding = meanwhile.unheard(now)
+    return ProbeError("no answer, and nothing is heard from its server", finding) if finding else None
 
 
-def _plainest(errors: list[ProbeError], before: Sample, now: Sample) -> ProbeError:
+@dataclass(slots=True)
+class Meanwhile:
+    """What the kernel counts while a probe is under way. `held`: since when its engine takes no connections."""
+
+    before: Sample
+    last: Sample = field(init=False)
+    held: float | None = None
+
+    def __post_init__(self) -> None:
+        self.last = self.before
+
+    def look(self, sample: Sample, now: float) -> None:
+        self.held, self.last = held_since(self.held, self.last, sample, now), sample
+
+    @property
+    def heard(self) -> bool:
+        return self.last.back > self.before.back
+
+    def unheard(self, now: float) -> Finding | None:
+        """Why there is nothing to wait for any more, if so."""
+        before, last = self.before, self.last
+        if self.held is not None and now - self.held >= HELD:
+            return "hung"
+        if last.resets > before.resets:  # an engine that dials again and again does not pass them on
+            return "refused"
+        tried = max(last.out - before.out, last.entered - before.entered)
+        return "silent" if last.back == before.back and tried >= TRIED else None
+
+
+def _plainest(errors: list[ProbeError], *, heard: bool) -> ProbeError:
     """What most of them found; a time-out while its server was heard is slowness."""
     findings = Counter(error.finding for error in errors)
     finding = findings.most_common(1)[0][0]
     words = next(str(error) for error in errors if error.finding == finding)
-    if finding == "silent" and now.back > before.back:
+    if finding == "silent" and heard:
         finding = "slow"
     return ProbeError(words, finding)
 

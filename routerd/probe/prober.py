@@ -135,19 +135,26 @@ class Prober:
 
     async def _large(self, runs: _Runs, probe: Probe, small: Probed) -> Probed:
         runs.large_at = time.monotonic() + probe.large_every * random.uniform(0.7, 1.3)
-        sources = random.sample(probe.large, min(2, len(probe.large)))
-        gots = await asyncio.gather(*(self._measure(probe, source) for source in sources))
+        latency = (small.latency_ms or 0.0) / 1000
+        gots = await self._measured(probe, 2 if probe.urgent else 1, latency)
+        if not probe.urgent and not large.whole(gots):
+            gots = await self._measured(probe, 2, latency)
         rate, stuck = large.verdict(gots)
         if stuck:
             return Probed(probe.name, None, f"large answers are {stuck}", "frozen", sign=probe.sign)
         return Probed(probe.name, small.latency_ms, rate=rate, sign=probe.sign)
 
-    async def _measure(self, probe: Probe, source: str) -> large.Got | None:
+    async def _measured(self, probe: Probe, count: int, latency: float) -> list[large.Got | None]:
+        """One source will do where nothing is suspected: they cost the most of all that we send."""
+        sources = random.sample(probe.large, min(count, len(probe.large)))
+        return await asyncio.gather(*(self._measure(probe, source, latency) for source in sources))
+
+    async def _measure(self, probe: Probe, source: str, latency: float) -> large.Got | None:
         try:
             address = await self.names.address(probe, source, once.LONGEST)
         except ProbeError:
             return None
-        return await large.measure(source, address, mark(probe.slot))
+        return await large.measure(source, address, mark(probe.slot), latency)
 
     async def _besides(self, runs: _Runs, probe: Probe) -> None:
         if probe.udp:
@@ -179,7 +186,9 @@ def _finding(sign: Sign | None, found: Finding) -> Finding:
 def _patience(probe: Probe, latency: float | None) -> float:
     if latency is None:
         return UNKNOWN
-    return min(LONGEST, max(SHORTEST, PATIENT * latency)) * (SUSPECT if probe.sign in ("silent", "refused") else 1)
+    return min(LONGEST, max(SHORTEST, PATIENT * latency)) * (
+        SUSPECT if probe.sign in ("silent", "refused", "hung") else 1
+    )
 
 
 async def _ipv6(probe: Probe) -> bool | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from routerd.flows import Flows, mute, scan, stalled
-from routerd.model import Event, Launch, Sample, Sign, Suspected
+from routerd.host.traffic import Traffic
+from routerd.model import Event, Sign, Suspected
 from routerd.probe.prober import Prober
 from routerd.signals import Watch, begin, look
 
@@ -22,21 +23,12 @@ FLOWS_EVERY = 0.7  # seconds between looks at the active transport's connections
 PAUSE = 1.0  # seconds, while no transport is watched
 REPEAT = 1.0  # seconds until the same sign is said again
 
-Read = Callable[[Sequence[Launch]], Mapping[str, Sample]]
-Received = Callable[[Launch], Sequence[tuple[int, int]]]
-
 
 @dataclass(slots=True)
 class Vigil:
-    """`samples` are those of the last look."""
-
     put: Callable[[Event], None]
-    read: Read
-    received: Received
-    asked: Callable[[], int]  # how many names the household has asked for
+    traffic: Traffic
     prober: Prober
-    launches: Sequence[Launch] = ()
-    samples: Mapping[str, Sample] = field(default_factory=dict)
     _watches: dict[str, Watch] = field(default_factory=dict)
     _said: dict[tuple[str, Sign], float] = field(default_factory=dict)
     _flows: Flows = field(default_factory=dict)
@@ -53,29 +45,30 @@ class Vigil:
             names.cancel()
 
     def _look(self, now: float) -> None:
-        before, self.samples = self.samples, self.read(self.launches)
-        self._moved = now if before != self.samples else self._moved
-        self._watches = {name: w for name, w in self._watches.items() if name in self.samples}
-        for name, sample in self.samples.items():
+        before, samples = self.traffic.samples, self.traffic.look()
+        self._moved = now if before != samples else self._moved
+        self._watches = {name: w for name, w in self._watches.items() if name in samples}
+        for name, sample in samples.items():
             watch = self._watches.get(name) or begin(sample, now)
             self._watches[name], sign = look(watch, sample, now, self.prober.latency(name))
-            if sign and not (sign == "stalled" and self._has_connections(name)):
+            if sign and (sign != "stalled" or self._may_dwindle(name)):
                 self._say(name, sign, now)
         if now < self._moved + CALM and now >= self._scanned + FLOWS_EVERY:
             self._scan(now)
 
-    def _has_connections(self, name: str) -> bool:
-        return any(at.proto == "tcp" for launch in self.launches if launch.name == name for at in launch.upstreams)
+    def _may_dwindle(self, name: str) -> bool:
+        """A standby's only flow is our own probe's; and where connections can be told apart, they are looked at."""
+        probe = self.prober.watched()
+        return probe is not None and probe.name == name and not self.traffic.has_connections(name)
 
     def _scan(self, now: float) -> None:
         self._scanned = now
         probe = self.prober.watched()
-        launch = next((one for one in self.launches if probe and one.name == probe.name), None)
-        self._flows = scan(self._flows, self.received(launch) if launch else (), now)
-        if launch and mute(self._flows, now):
-            self._say(launch.name, "mute", now)
-        elif launch and stalled(self._flows, now):
-            self._say(launch.name, "stalled", now)
+        self._flows = scan(self._flows, self.traffic.received(probe.name) if probe else (), now)
+        if probe and mute(self._flows, now):
+            self._say(probe.name, "mute", now)
+        elif probe and stalled(self._flows, now):
+            self._say(probe.name, "stalled", now)
 
     def _say(self, name: str, sign: Sign, now: float) -> None:
         if now >= self._said.get((name, sign), 0.0) + REPEAT:
@@ -84,11 +77,11 @@ class Vigil:
 
     async def _watch_names(self) -> None:
         """What is censored here is asked for every other time: that is what they lie about."""
-        before, turn = self.asked(), 0
+        before, turn = self.traffic.names, 0
         while True:
             probe = self.prober.watched()
             await asyncio.sleep((probe.names_every if probe else PAUSE) * random.uniform(0.7, 1.3))
-            probe, asked = self.prober.watched(), self.asked()
+            probe, asked = self.prober.watched(), self.traffic.names
             if probe is None or asked == before:
                 continue
             before, turn = asked, turn + 1

@@ -44,7 +44,7 @@ YOUNG = 5  # packets from the server, at most
 # Bytes that every line carries: IPv6 asks for so many. A line that carries fewer than its ends think says so by ICMP,
 # and on many lines that gets lost: so no TCP connection of ours is told of larger packets, either way.
 NARROWEST = 1280
-HEADERS, TUNNEL = 60, 80  # bytes: IPv6 and TCP; and around an inner packet, WireGuard over IPv6
+HEADERS = 60  # bytes, of IPv6 and TCP
 OPENING = "tcp flags syn / syn,rst"
 
 NOT_OUTSIDE4 = "{ 0.0.0.0/8, 10.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
@@ -236,8 +236,10 @@ def _narrow(what: str) -> str:
 
 
 def _fit(link: Link) -> list[str]:
-    size = min(link.mtu, NARROWEST - TUNNEL) - HEADERS
-    return [rule(f"tcp option maxseg size set {size}", "segments that fit the tunnel, and the line around it")]
+    return [
+        rule(f"meta nfproto ipv4 tcp option maxseg size set {link.mtu - 40}", "segments that fit the tunnel"),
+        rule(f"meta nfproto ipv6 tcp option maxseg size set {link.mtu - 60}", "segments that fit the tunnel"),
+    ]
 
 
 def _for_box_from_lan(p: Policy) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.host.namespace import alone, household
+from tests.lab.box import NO_CLOCK
 
 LINK = "trojan://s3cr3t@192.0.2.1:443?sni=example.org#home"
 SETTINGS = """# the owner's words: stay
@@ -27,7 +28,7 @@ address = "192.168.77.1/24"
 
 def routerd(folder: Path, verb: str, *more: str) -> list[str]:
     where = ["--config", str(folder / "clearway.toml"), "--state-dir", str(folder / "state")]
-    return [sys.executable, "-m", "routerd", verb, *where, "--runtime-dir", str(folder / "run"), *more]
+    return [*NO_CLOCK, sys.executable, "-m", "routerd", verb, *where, "--runtime-dir", str(folder / "run"), *more]
 
 
 def said(folder: Path, verb: str, *more: str) -> tuple[int, str, str]:

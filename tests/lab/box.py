@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,11 @@ resolvers = ["https://192.0.2.53/dns-query", "https://192.0.2.54/dns-query"]
 targets = ["https://probe.example/generate_204", "https://probe2.example/generate_204", "https://open.example/"]
 canaries = ["https://blocked.example/"]
 large = ["https://probe.example/blob/256000", "https://open.example/blob/256000"]
+[time]
+sources = [{sources}]
 """
+SOURCES = ("198.51.100.12", "198.51.100.13", "198.51.100.14")  # open.example, probe.example, probe2.example
+NO_CLOCK = ("setpriv", "--bounding-set=-sys_time", "--")  # whatever we do: this machine's clock is not the lab's
 
 
 @dataclass(slots=True)
@@ -46,6 +50,8 @@ class Box:
     on_failure: str = "block"
     standby: int = 2
     extra: str = ""
+    sources: Sequence[str] = SOURCES
+    env: Mapping[str, str] | None = None
     by_name: bool = False
     folder: Path = field(init=False)
     daemon: subprocess.Popen[str] | None = None
@@ -63,7 +69,8 @@ class Box:
         return self.folder / "run" / "api.sock"
 
     def write(self, transports: Sequence[str] | None = None, on_failure: str | None = None) -> None:
-        text = BASE.format(on_failure=on_failure or self.on_failure, standby=self.standby) + self.extra
+        text = BASE.format(on_failure=on_failure or self.on_failure, standby=self.standby,
+                           sources=", ".join(f'"https://{source}/"' for source in self.sources)) + self.extra
         for name in self.transports if transports is None else transports:
             server = self.lab.server(name)
             link = server.link_to(server.hostname) if self.by_name else server.link
@@ -73,8 +80,8 @@ class Box:
         self.config.write_text(text)
 
     def start(self) -> None:
-        argv = [sys.executable, "-m", "routerd", "run", *self.arguments]
-        self.daemon = self.lab.router.popen(argv, log="routerd", cwd=Path(__file__).parents[2])
+        argv = [*NO_CLOCK, sys.executable, "-m", "routerd", "run", *self.arguments]
+        self.daemon = self.lab.router.popen(argv, log="routerd", env=self.env, cwd=Path(__file__).parents[2])
 
     @property
     def arguments(self) -> list[str]:

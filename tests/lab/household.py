@@ -75,6 +75,7 @@ class Load:
                   "udp4": [(site.address4, 443), (site.address4, 7)], "udp6": [(site.address6, 443)],
                   "dns": list(self.dns_servers), "linger": self.linger,
                   "rates": {"udp4": self.udp_pps, "udp6": self.v6_pps, "dns": self.dns_per_s, "tcp": self.tcp_per_s}}
+        self._file.unlink(missing_ok=True)  # of one before, which had the same id: it would pass for ours
         self.child = self.host.module("load", json.dumps(config))
         wait_until(self._file.exists, STOP_SECONDS, f"the load runs; see {self.host.directory}/load.log")
         return self

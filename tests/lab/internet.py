@@ -51,6 +51,10 @@ server {{
     location / {{ default_type text/html; {answer} }}
 }}
 """
+CHANGED_SITE = """
+server {{ listen {port} ssl; ssl_certificate {cert}; ssl_certificate_key {key}; location / {{ {answer} }} }}
+"""
+PAGE = 'return 200 "Welcome to our network.";'
 FORBIDDEN = 'return 200 "<title>Access denied</title>By order of the ministry this page cannot be shown to you here.";'
 LOGIN = "return 302 http://login.hotel.example/;"
 IMPATIENT = "keepalive_timeout 1500ms; client_header_timeout 1500ms;"
@@ -148,6 +152,16 @@ def start_forger(host: Host, forger: Authority) -> None:
     for a4, a6 in (BLOCK_PAGE, PORTAL):
         host.sh(f"ip addr add {a4}/32 dev eth0; ip -6 addr add {a6}/128 dev eth0 nodad")
     host.popen(["nginx", "-e", str(host.directory / "forger-error.log"), "-c", str(config)], log="forger")
+
+
+def start_changed(host: Host, site: Site, port: int) -> None:
+    """Somebody else's page with this site's own certificate, on all the host's addresses."""
+    cert = host.directory / f"{site.name}.pem"
+    config = host.directory / "changed.conf"
+    part = CHANGED_SITE.format(port=port, cert=cert, key=cert.with_suffix(".key"), answer=PAGE)
+    text = NGINX.format(dir=host.directory, servers=part)
+    config.write_text(text.replace("nginx.pid", "changed.pid").replace("access.log", "changed.log"))
+    host.popen(["nginx", "-e", str(host.directory / "changed-error.log"), "-c", str(config)], log="changed")
 
 
 def start_udp_service(host: Host, token: str) -> None:

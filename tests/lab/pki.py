@@ -33,13 +33,14 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
 
     def issue(self, directory: Path, stem: str, names: Sequence[str],
-              shift: datetime.timedelta = datetime.timedelta()) -> Cert:
+              shift: datetime.timedelta = datetime.timedelta(), *, lasting: datetime.timedelta = NOT_AFTER) -> Cert:
         """A leaf for DNS names (wildcards too) and IP addresses, written to directory/STEM.{pem,key}.
 
-        Its dates are later by `shift`: what a box whose clock is wrong sees.
+        Its dates are later by `shift`: what a box whose clock is wrong sees. `lasting`: how long it is valid, both into
+        the past (at least NOT_BEFORE) and into the future.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(names[0], self.certificate.subject, key, self.key, shift)
+        builder = _builder(names[0], self.certificate.subject, key, self.key, shift, lasting)
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
@@ -64,12 +65,14 @@ def authority(directory: Path, name: str = "Clearway lab CA", stem: str = "ca") 
 
 def _builder(common_name: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey,
              issuer_key: ec.EllipticCurvePrivateKey,
-             shift: datetime.timedelta = datetime.timedelta()) -> x509.CertificateBuilder:
+             shift: datetime.timedelta = datetime.timedelta(), lasting: datetime.timedelta = NOT_AFTER
+             ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC) + shift
     public = key.public_key()
     builder = x509.CertificateBuilder().serial_number(x509.random_serial_number()).public_key(public)
     builder = builder.subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
-    builder = builder.issuer_name(issuer).not_valid_before(now - NOT_BEFORE).not_valid_after(now + NOT_AFTER)
+    builder = builder.issuer_name(issuer).not_valid_before(now - (NOT_BEFORE if lasting == NOT_AFTER else lasting))
+    builder = builder.not_valid_after(now + lasting)
     # Python 3.13's default verification (VERIFY_X509_STRICT) wants both key identifiers.
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())

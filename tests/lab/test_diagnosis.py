@@ -94,7 +94,7 @@ def test_afterwards_the_ruleset_knows_no_diagnosis_and_nothing_is_written(box: B
 
 
 def _policy(box: Box) -> str:
-    return box.lab.router.run(["nft", "list", "table", "inet", "clearway"]).stdout
+    return box.lab.router.run(["nft", "-s", "list", "table", "inet", "clearway"]).stdout
 
 
 def _is_new(file: Path) -> bool:

@@ -90,13 +90,13 @@ def _mtu(lab: Lab, told: bool) -> Iterator[None]:
         lab.router.sh("ip link set wan0 mtu 1500")
 
 
-def test_fault_22_a_line_of_small_packets(lab: Lab, box: Box) -> None:
-    """Told by ICMP, and not told: what is longer than 1280 bytes vanishes."""
-    with scene(lab, box):
-        before = switches(box)
+def test_fault_22_a_line_of_small_packets(lab: Lab, proxy: Box) -> None:
+    """Told by ICMP, and not told: what is longer than 1280 bytes vanishes. Of links docs/decisions/0010 speaks."""
+    with scene(lab, proxy):
+        before = switches(proxy)
         for told in (True, False):
             with _mtu(lab, told):
                 fetches(lab, 1)
                 time.sleep(3)
                 assert through(lab)
-        assert switches(box) == before
+        assert switches(proxy) == before

@@ -24,7 +24,7 @@ def _problems(box: Box) -> set[str]:
 
 def test_fault_37_another_program_flushes_the_ruleset_a_hundred_times(lab: Lab, box: Box) -> None:
     """Each time the tables are back within a second, and somebody who looks is told."""
-    whole = lambda: outline(lab.router.run(["nft", "list", "ruleset"]).stdout)  # noqa: E731
+    whole = lambda: outline(lab.router.run(["nft", "-s", "list", "ruleset"]).stdout)  # noqa: E731
     before, slowest = whole(), 0.0
     with scene(lab, box):
         for number in range(100):
@@ -99,7 +99,7 @@ print(f"{(time.monotonic() - began) / int(sys.argv[1]) * 1000:.1f} ms each")
 
 def test_fault_44_a_ruleset_that_the_kernel_refuses_changes_nothing(lab: Lab, proxy: Box) -> None:
     """The daemon's own batch: another program made `into_3` a base chain, and no rule may go to one (EOPNOTSUPP)."""
-    table = lambda: lab.router.run(["nft", "list", "table", "inet", "clearway"]).stdout  # noqa: E731
+    table = lambda: lab.router.run(["nft", "-s", "list", "table", "inet", "clearway"]).stdout  # noqa: E731
     with scene(lab, proxy, also=[lab.server("wireguard")]):
         lab.router.run(["nft", "add chain inet clearway into_3 { type filter hook input priority 500; }"])
         time.sleep(1)

@@ -159,12 +159,12 @@ while time.monotonic() < end:
 
 def test_fault_15_a_second_daemon_is_refused(lab: Lab, proxy: Box) -> None:
     with scene(lab, proxy):
-        before = lab.router.run(["nft", "list", "ruleset"]).stdout
+        before = lab.router.run(["nft", "-s", "list", "ruleset"]).stdout
         argv = [sys.executable, "-m", "routerd", "run", *proxy.arguments]
         done = lab.router.run(argv, check=False, cwd=ROOT)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
         assert "another routerd" in done.stderr
-        assert lab.router.run(["nft", "list", "ruleset"]).stdout == before
+        assert lab.router.run(["nft", "-s", "list", "ruleset"]).stdout == before
 
 
 def test_fault_15_of_two_daemons_started_at_once_one_stays(lab: Lab, proxy: Box) -> None:

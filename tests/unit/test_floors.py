@@ -11,10 +11,10 @@ FLOORS: list[set[str]] = [
     {"model"},
     {
         *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
-        *("diagnosis", "problems"),
+        *("diagnosis", "problems", "clock"),
     },
     {"host", "probe"},
-    {"daemon", "world", "file", "diagnose"},
+    {"daemon", "world", "timing", "file", "memory", "diagnose"},
     {"api", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]

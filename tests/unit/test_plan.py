@@ -6,8 +6,21 @@ from types import MappingProxyType
 
 import pytest
 
-from routerd.links import parse
-from routerd.model import Direct, Down, Health, Refuse, Starting, State, Tproxy, Up, Upstream
+from routerd.links import parse, wg_quick
+from routerd.model import (
+    UPSTREAM_SLOT,
+    Clock,
+    Direct,
+    Down,
+    Health,
+    Plan,
+    Refuse,
+    Starting,
+    State,
+    Tproxy,
+    Up,
+    Upstream,
+)
 from routerd.plan import closed, plan
 from routerd.render.policy import switch
 from routerd.settings import Entry, Settings
@@ -188,5 +201,76 @@ def test_a_switch_changes_nothing_but_the_switch() -> None:
     before = plan(settings, standing("a", a=Up(0, 50), b=Up(0, 50)), LEASES)
     after = plan(settings, standing("b", a=Up(0, 50), b=Up(0, 50)), LEASES)
     assert before.switch != after.switch
-    same = replace(after, switch=before.switch, probes=before.probes)
+    same = replace(after, switch=before.switch, probes=before.probes, clock=before.clock)
     assert same == before
+
+
+# -- the date -----------------------------------------------------------------------------------------------------
+
+WG = """[Interface]
+PrivateKey = AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
+Address = 10.9.0.2/32
+[Peer]
+PublicKey = AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
+Endpoint = 192.0.2.1:51820
+AllowedIPs = 0.0.0.0/0
+"""
+RETRIED = Starting(0, failures=1)
+
+
+def asked(state: State) -> Clock:
+    return plan(household(ONE, TWO), state, LEASES).clock
+
+
+def test_the_date_is_asked_for_through_the_active_exit_alone() -> None:
+    assert asked(standing("b", a=Up(0, 50), b=Up(0, 50))).ways == (2,)
+    assert asked(standing("b", a=Up(0, 50), b=Up(0, 50))).proven
+
+
+def test_without_an_active_one_it_is_asked_for_through_each_that_runs() -> None:
+    assert asked(standing(a=Starting(0), b=Starting(0))).ways == (1, 2)
+
+
+@pytest.mark.parametrize("health", [{"a": REST, "b": REST}, {"a": REST, "b": RETRIED}])
+def test_directly_only_once_every_transport_has_failed(health: dict[str, Health]) -> None:
+    state = standing(**health)
+    assert asked(state).direct
+    assert asked(state).ways[-1] == UPSTREAM_SLOT
+    assert "ip daddr 8.8.8.8 tcp dport 443" in plan(household(ONE, TWO), state, LEASES).policy
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        standing(),
+        standing(a=Starting(0), b=REST),
+        standing("a", a=Up(0, 50), b=REST),
+        replace(standing(a=REST, b=REST), booted=1.8e9),
+    ],
+)
+def test_never_directly_while_something_works_may_work_yet_or_the_date_is_known(state: State) -> None:
+    assert not asked(state).direct
+    assert UPSTREAM_SLOT not in asked(state).ways
+    assert "8.8.8.8" not in plan(household(ONE, TWO), state, LEASES).policy
+
+
+def test_nobody_is_asked_without_a_line() -> None:
+    assert asked(replace(standing(a=REST, b=RETRIED), wan_up=False)).ways == ()
+
+
+def test_while_no_server_has_an_address_a_wrong_clock_may_be_why() -> None:
+    found = plan(household(NAMED), standing(a=Starting(0)), LEASES)
+    assert (found.launches, found.clock.direct) == ((), True)
+
+
+def wireguard(health: Health, doubted: bool) -> Plan:
+    settings = replace(household(), transports={"a": Entry("a", wg_quick(WG))})
+    return plan(settings, replace(standing(a=health), doubted=doubted), LEASES)
+
+
+def test_wireguard_waits_for_the_date_where_the_clock_may_be_in_the_future() -> None:
+    waiting = wireguard(Starting(0), doubted=True)
+    assert waiting.launches == ()
+    assert waiting.clock.ways == (UPSTREAM_SLOT,)
+    for health, doubted in ((Starting(0), False), (RETRIED, True), (Up(0, 50), True)):
+        assert len(wireguard(health, doubted).launches) == 1

@@ -35,6 +35,9 @@ resolvers = ["https://9.9.9.9/dns-query", "https://[2620:fe::fe]:443/dns-query"]
 targets = ["https://www.gstatic.com/generate_204"]
 canaries = ["https://blocked.example/"]
 
+[time]
+sources = ["https://1.0.0.1/", "https://8.8.4.4/", "https://[2001:db8::1]/"]
+
 [web]
 port = 8080
 
@@ -139,6 +142,9 @@ WRONG = [
     ("a resolver by name", "https://9.9.9.9/dns-query", "https://dns.example/dns-query", "dns.resolvers", "by address"),
     ("a resolver in clear", "https://9.9.9.9/dns-query", "http://9.9.9.9/", "dns.resolvers", "https://ADDRESS/path"),
     ("a resolver's zone with nft syntax", "[2620:fe::fe]", "[fe80::1%;accept;]", "dns.resolvers", "by address"),
+    ("a source of time by name", "https://8.8.4.4/", "https://dns.example/", "time.sources", "by address"),
+    ("two sources of time", ', "https://8.8.4.4/"', "", "time.sources", "at least 3"),
+    ("one source of time twice", "https://8.8.4.4/", "https://1.0.0.1:444/", "time.sources", "at least 3"),
     ("a user in a URL", "https://9.9.9.9/", "https://u:p@9.9.9.9/", "dns.resolvers", "not a URL"),
     ("a URL with a space", "https://blocked.example/", "https://blocked.example/ x", "watchdog.canaries", "not a URL"),
     ("a URL with a newline", "https://blocked.example/", r"https://blocked.example/\nx", "watchdog.canaries", "URL"),

@@ -71,6 +71,10 @@ def test_connections_that_wait_for_the_engine_are_a_hung_engine_however_much_flo
     assert "hung" not in signs([replace(BUSY, backlog=3), BUSY] * looks)
 
 
+def test_an_engine_that_takes_some_while_others_wait_is_only_busy() -> None:
+    assert "hung" not in signs([replace(BUSY, backlog=3), replace(BUSY, backlog=1)] * 10)
+
+
 def test_a_reset_of_a_connection_that_had_hardly_begun_is_a_refusal() -> None:
     assert signs([BUSY] * 3 + [replace(BUSY, resets=1), BUSY]) == [None] * 3 + ["refused", None]
 

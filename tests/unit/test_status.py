@@ -10,7 +10,7 @@ import pytest
 from routerd.links import parse
 from routerd.model import Down, Health, Starting, State, Status, Up
 from routerd.settings import Entry, Settings
-from routerd.status import PROBLEMS, phase_of, status
+from routerd.status import PROBLEMS, phase_of, present, status
 
 TROJAN = parse("trojan://x@192.0.2.1:443?sni=a.example").transport
 NOBODY = Settings("eth0", "br-lan", IPv4Interface("192.168.77.1/24"))
@@ -130,3 +130,14 @@ def test_warm_is_what_is_up_and_not_active() -> None:
 
 def test_the_last_error_stays_to_be_read() -> None:
     assert shown(HOME, replace(standing(a=Up(0, 1)), errors={"a": "x"})).transports[0].last_error == "x"
+
+
+def test_what_heals_within_seconds_is_not_shown_at_all() -> None:
+    state = standing("b", a=REST, b=Up(0, 1))
+
+    def seen(lasting: float) -> list[str]:
+        found = status(HOME, state, {}, datetime(2026, 1, 1, tzinfo=UTC), "1.0", {"transport_down": lasting})
+        return [problem.code for problem in found.problems]
+
+    assert present(HOME, state) == {"transport_down"}
+    assert (seen(1.0), seen(11.0)) == ([], ["transport_down"])

@@ -2,11 +2,14 @@
 
 import re
 import subprocess
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from routerd.api import ROUTES
+from routerd.clock import BUILT
 from routerd.status import PROBLEMS
 
 ROOT = Path(__file__).parents[2]
@@ -46,11 +49,20 @@ def test_what_the_daemon_needs_is_left_to_it() -> None:
     kept = {word.removeprefix("CAP_") for word in line.partition("=")[2].split()}
     assert kept == {
         *("NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"),
-        *("SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL"),
+        *("SETUID", "SETGID", "SETPCAP", "KILL"),
+        "SYS_TIME",
     }
-    for line in ("DeviceAllow=/dev/net/tun rw", "NotifyAccess=main", "StartLimitIntervalSec=0", "UMask=0077"):
+    assert "@clock" in next(line for line in unit.splitlines() if line.startswith("SystemCallFilter="))
+    assert "ProtectClock=yes" not in unit
+    for line in ("DeviceAllow=/dev/net/tun rw", "BindPaths=-/dev/net/tun", "SupplementaryGroups=clearway", "NotifyAccess=main", "StartLimitIntervalSec=0", "UMask=0077"):
         assert line in unit
     assert "/proc/sys/net" in next(line for line in unit.splitlines() if line.startswith("ReadWritePaths="))
+
+
+def test_the_builds_date_is_neither_in_the_future_nor_older_than_the_last_release() -> None:
+    released = re.findall(r"^## .*?(\d{4}-\d{2}-\d{2})", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert all(datetime.fromisoformat(f"{date}T00:00Z").timestamp() <= BUILT for date in released)
+    assert BUILT <= time.time()
 
 
 def test_a_box_that_was_never_configured_is_left_alone() -> None:

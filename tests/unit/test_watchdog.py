@@ -17,9 +17,12 @@ from routerd.links import parse
 from routerd.model import (
     LAST_SLOT,
     Carried,
+    ClockSet,
     Configured,
+    Dated,
     Diagnosing,
     Direct,
+    Doubted,
     Down,
     Drifted,
     Event,
@@ -276,8 +279,8 @@ def test_nothing_waits_for_a_clock_that_was_set_back() -> None:
 
 
 def test_what_carried_the_household_before_the_restart_is_started_first() -> None:
-    state = told(household("a", "b", "c", standby=0), START, state=State(last_good="c"))
-    assert "c" in state.health
+    state = told(household("a", "b", "c", standby=0), START, state=State(carried=("c", "b")))
+    assert set(state.health) == {"c", "a"}  # a: the retry of what is listed first
 
 
 RESTED = 2.1 + REST
@@ -473,6 +476,22 @@ def test_the_loop_is_woken_when_a_rest_ends_or_patience_does() -> None:
 
 NAMES = ["a", "b", "c", "d"]
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
+def test_once_the_clock_is_set_what_had_failed_is_tried_as_for_the_first_time_and_what_works_is_left_alone() -> None:
+    before = told(C, START, (1.0, good("a")), (1.1, Exited("b", "expired")), (1.2, Exited("b", "expired")))
+    assert isinstance(before.health["b"], Down)
+    after = told(C, (1.3, ClockSet(86400.0)), state=before)
+    assert after.active == "a"
+    assert after.health["a"] == before.health["a"]
+    assert after.health["b"] == after.health["c"] == Starting(1.3)
+
+
+def test_a_date_ends_the_doubt() -> None:
+    doubted = told(A, START, (1.0, Doubted()))
+    assert doubted.doubted
+    dated = told(A, (2.0, Dated(1.8e9)), state=doubted)
+    assert (dated.booted, dated.doubted) == (1.8e9, False)
+
+
 name = st.sampled_from([*NAMES, "stranger"])
 events: st.SearchStrategy[Event] = st.one_of(
     st.just(Configured()),
@@ -485,6 +504,9 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(WanChanged, st.booleans()),
     st.builds(Resolved, st.just("a.example"), st.just((ip_address("192.0.2.9"),)) | st.just(())),
     st.builds(Drifted, st.just("routes")),
+    st.builds(Dated, st.floats(1e9, 2e9)),
+    st.builds(Doubted),
+    st.builds(ClockSet, st.floats(-1e9, 1e9)),
     st.builds(Misapplied, st.just("ruleset"), st.sampled_from(["", "no"])),
 )
 households = st.builds(

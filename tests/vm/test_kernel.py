@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.lab.box import Box
 from tests.lab.household import Load, udp_answer
 from tests.lab.lab import Lab
+from tests.lab.net import PATIENCE
 from tests.lab.topology import SITE
 
 RELEASE = tuple(int(part) for part in os.uname().release.split("-")[0].split("+")[0].split(".")[:2])
@@ -23,7 +24,7 @@ def _through(lab: Lab, seen: dict[str, str]) -> bool:
     ) and all(b"hello" in udp_answer(lab.phone, address, 7, timeout=5) for address in (SITE4, SITE6))
 
 
-def _comes_through(lab: Lab, name: str, seconds: float = 60) -> float:
+def _comes_through(lab: Lab, name: str, seconds: float = 40 * PATIENCE) -> float:
     """Until all of it does; how long that took."""
     server = lab.server(name)
     start = time.monotonic()
@@ -34,7 +35,7 @@ def _comes_through(lab: Lab, name: str, seconds: float = 60) -> float:
 
 def _load(lab: Lab) -> Load:
     """As much as an emulated machine can carry."""
-    return Load(lab, udp_pps=150, tcp_per_s=4, dns_per_s=4, v6_pps=50)
+    return Load(lab, udp_pps=100, tcp_per_s=2, dns_per_s=2, v6_pps=40)
 
 
 def _leaks(lab: Lab, name: str, fault: Callable[[], object], settled: Callable[[], object]) -> list[str]:

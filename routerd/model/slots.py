@@ -1,0 +1,21 @@
+"""The mark: one byte of the fwmark and of the conntrack mark names a flow's exit."""
+
+from __future__ import annotations
+
+# The top byte, because Tailscale (0xff0000), Docker and Kubernetes (0xc000), mwan3 (0x3f00) and most VPN scripts
+# use lower ones. Slot 0 is "no exit yet". Transports get 1..LAST_SLOT; the rest are exits that are always there.
+
+SLOT_SHIFT = 24
+SLOT_MASK = 0xFF << SLOT_SHIFT
+LAST_SLOT = 0x5F
+UPSTREAM_SLOT = 0x70  # an engine's own packets to its server: in clear on the WAN, to listed destinations only
+DIRECT_SLOT = 0x71  # the owner said: these flows go out as they are
+DIAGNOSE_SLOT = 0x72  # the owner asked what the network does to a host: the box's own, in clear, for half a minute
+OWN_SLOT = 0x73  # the box's own traffic that must go the household's way (the resolver)
+OWN_FLOW = 0x80  # added to the slot in the conntrack mark of a flow that the box itself opened
+FLOW_MASK = SLOT_MASK & ~(OWN_FLOW << SLOT_SHIFT)  # of a conntrack mark: its slot, whoever opened the flow
+
+
+def mark(slot: int) -> int:
+    """The fwmark of `slot`, to be written under SLOT_MASK."""
+    return slot << SLOT_SHIFT

@@ -1,0 +1,73 @@
+"""Transport: what should run, and how packets enter it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from typing import Literal
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True, slots=True)
+class Tproxy:
+    """An engine's transparent port, on 127.0.0.1 and ::1. `udp`, `quic` (UDP 443), `ipv6`: whether it carries them."""
+
+    port: int
+    udp: bool = True
+    ipv6: bool = True
+    quic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet."""
+
+    ifname: str
+    addresses: tuple[Interface, ...]
+    mtu: int = 1420
+    wireguard: str = field(default="", repr=False)  # wg(8) `setconf` text; holds the private key
+
+    @property
+    def ipv6(self) -> bool:
+        return any(a.version == 6 for a in self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """The way out without any transport; only ever by the owner's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """No way out: the household is told so at once."""
+
+
+Exit = Tproxy | Link | Direct | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where a transport's own packets may go in clear: one address, one protocol, ports first..last."""
+
+    address: Address
+    proto: Literal["tcp", "udp"]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What should run for one transport.
+
+    `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
+    holds the engine's configuration, secrets included, and is never printed.
+    """
+
+    name: str
+    slot: int
+    argv: tuple[str, ...]
+    exit: Tproxy | Link
+    upstreams: tuple[Upstream, ...]
+    stdin: str = field(default="", repr=False)

@@ -1,0 +1,38 @@
+"""When a large answer is taken for stuck."""
+
+from routerd.probe.large import CRAWL, ENOUGH, LATE, LOOKED_AT, STALLED, Got, Growth, verdict
+
+ASKED = 100.0
+
+
+def growth(latency: float, *parts: tuple[float, int]) -> Growth:
+    """Seconds behind the question, and bytes that came then."""
+    made = Growth(max(STALLED, LATE * latency))
+    made.grown(0, ASKED)
+    for at, size in parts:
+        made.grown(size, ASKED + at)
+    return made
+
+
+def test_silence_behind_the_question_is_stuck() -> None:
+    assert growth(0.05).stuck(ASKED + STALLED)
+    assert not growth(0.05).stuck(ASKED + STALLED - 0.1)
+
+
+def test_where_small_answers_are_late_large_ones_may_be_late_too() -> None:
+    late = growth(2.1)
+    assert not late.stuck(ASKED + LATE * 2.0)
+    assert late.stuck(ASKED + LATE * 2.1)
+    assert not growth(2.1, (3.9, CRAWL)).stuck(ASKED + LOOKED_AT + 1)
+
+
+def test_a_trickle_is_stuck_though_it_never_stops() -> None:
+    trickle = growth(0.05, *((0.5 * step, CRAWL // 8) for step in range(7)))
+    assert trickle.stuck(ASKED + LOOKED_AT)
+
+
+def test_one_whole_answer_outweighs_one_that_is_stuck() -> None:
+    rate, stuck = verdict([Got(ENOUGH, 1.0, stuck=False), Got(16_000, 0.5, stuck=True)])
+    assert (rate, stuck) == (ENOUGH, "")
+    assert verdict([Got(16_000, 0.5, stuck=True)] * 2)[1] == "frozen after 15 KB"
+    assert verdict([Got(16_000, 0.5, stuck=True), None]) == (None, "")
