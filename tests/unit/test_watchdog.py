@@ -638,6 +638,7 @@ KINDS: list[Callable[[random.Random, str], Event]] = [
     lambda dice, who: Resolved("a.example", ()),
     lambda dice, who: Misapplied("ruleset", dice.choice(["", "no"])),
     lambda dice, who: Diagnosing(dice.choice([None, 1.0, 1e5])),
+    lambda dice, who: dice.choice([Dated(1.8e9), Doubted(), ClockSet(dice.choice([-1e9, 60.0])), Drifted("routes")]),
 ]
 # Time stands still, goes on, or jumps; backwards it goes on no monotonic clock, and yet nothing may come of it.
 PAUSES = [0.0, 0.0, 0.1, 0.5, 1.0, 3.0, 13.0, 61.0, 1e6, -0.5, -61.0, -1e6]
