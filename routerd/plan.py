@@ -154,8 +154,9 @@ def _clock(settings: Settings, state: State, launches: tuple[Launch, ...]) -> Cl
 
 
 def _asks_directly(state: State, launches: tuple[Launch, ...]) -> bool:
-    """A wrong clock may be why no transport works, or can be started at all."""
-    return state.booted is None and state.active is None and bool(state.health) and (_tried(state) or not launches)
+    """A wrong clock may be why no transport works, why no server's name is found, or what a link waits for."""
+    stuck = not launches and (state.doubted or "lookup" in state.faults)
+    return state.booted is None and state.active is None and bool(state.health) and (_tried(state) or stuck)
 
 
 def _unresolved(settings: Settings, state: State) -> tuple[str, ...]:

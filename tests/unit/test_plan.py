@@ -258,9 +258,10 @@ def test_nobody_is_asked_without_a_line() -> None:
     assert asked(replace(standing(a=REST, b=RETRIED), wan_up=False)).ways == ()
 
 
-def test_while_no_server_has_an_address_a_wrong_clock_may_be_why() -> None:
-    found = plan(household(NAMED), standing(a=Starting(0)), LEASES)
-    assert (found.launches, found.clock.direct) == ((), True)
+def test_where_a_look_up_failed_a_wrong_clock_may_be_why_and_before_that_nobody_is_asked() -> None:
+    before, after = standing(a=Starting(0)), replace(standing(a=Starting(0)), faults={"lookup": "no resolver answers"})
+    assert [plan(household(NAMED), state, LEASES).clock.direct for state in (before, after)] == [False, True]
+    assert plan(household(NAMED), after, LEASES).launches == ()
 
 
 def wireguard(health: Health, doubted: bool) -> Plan:
