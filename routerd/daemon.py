@@ -15,7 +15,7 @@ from routerd import __version__
 from routerd.clock import distance
 from routerd.file import ConfigFile
 from routerd.memory import Memory
-from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Tick, Up
+from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Suspected, Tick, Up
 from routerd.plan import closed, plan
 from routerd.settings import Settings, SettingsError
 from routerd.status import present, status
@@ -80,6 +80,8 @@ class Daemon:
         if isinstance(event, ClockSet):
             self.started += timedelta(seconds=event.by)
             self.note("clock", f"was {distance(event.by)}; set")
+        if isinstance(event, Suspected) and self.world.puts_sysctls_right():
+            return  # that was why; where it was not, it is said again in a second
         now = time.monotonic()
         self.state = step(self.settings, self.state, event, now) if self.settings else take(self.state, event, now)
         if before.active != self.state.active:

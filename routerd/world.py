@@ -281,6 +281,10 @@ class World:
                     self._put(Drifted(what))
             self._timing.look()
 
+    def puts_sysctls_right(self) -> bool:
+        """Whether any was wrong: with a strict rp_filter of another program's no answer of a transport arrives."""
+        return bool(self._plan and sysctl.apply(self._plan.sysctls))
+
     def _later(self, what: str, delay: float, do: Callable[[], Awaitable[None]]) -> None:
         """Once, after `delay`, however often it is asked for meanwhile."""
         if what in self._tasks and not self._tasks[what].done():
