@@ -94,8 +94,10 @@ class Meanwhile:
             return "hung"
         if last.resets > before.resets:  # an engine that dials again and again does not pass them on
             return "refused"
-        tried = max(last.out - before.out, last.entered - before.entered)
-        return "silent" if last.back == before.back and tried >= TRIED else None
+        out, entered = last.out - before.out, last.entered - before.entered
+        if self.heard or max(out, entered) < TRIED:
+            return None
+        return "silent" if out else "hung"  # what went in did not come out: its engine is not there yet, or any more
 
 
 def _plainest(errors: list[ProbeError], *, heard: bool) -> ProbeError:

@@ -38,3 +38,8 @@ def test_packets_out_and_none_back_are_silence_when_there_were_enough() -> None:
 
 def test_a_reset_is_a_refusal_though_something_came_back() -> None:
     assert found([Sample(out=TRIED, back=2, resets=1)]) == "refused"
+
+
+def test_what_goes_in_and_does_not_come_out_is_a_hung_engine_not_a_silent_server() -> None:
+    assert found([Sample(entered=TRIED)]) == "hung"
+    assert found([Sample(entered=TRIED, out=1)]) == "silent"
