@@ -81,8 +81,10 @@ async def fetch(
         raise ProbeError("refused", "hung") from e
     except ConnectionResetError as e:
         raise ProbeError("reset", "refused") from e
-    except (OSError, h11.ProtocolError) as e:
-        raise ProbeError(e.strerror if isinstance(e, OSError) and e.strerror else "broken off", "refused") from e
+    except (ConnectionError, h11.ProtocolError) as e:
+        raise ProbeError("broken off", "refused") from e
+    except OSError as e:  # by this box's own routing: its link is not there (yet)
+        raise ProbeError(e.strerror or "broken off", "hung") from e
 
 
 async def _connect(
