@@ -95,9 +95,9 @@ class Meanwhile:
         if last.resets > before.resets:  # an engine that dials again and again does not pass them on
             return "refused"
         out, entered = last.out - before.out, last.entered - before.entered
-        if self.heard or max(out, entered) < TRIED:
-            return None
-        return "silent" if out else "hung"  # what went in did not come out: its engine is not there yet, or any more
+        if not out and entered >= TRIED:  # what went in did not come out, whatever its server may still be sending
+            return "hung"
+        return "silent" if not self.heard and max(out, entered) >= TRIED else None
 
 
 def _plainest(errors: list[ProbeError], *, heard: bool) -> ProbeError:

@@ -42,4 +42,5 @@ def test_a_reset_is_a_refusal_though_something_came_back() -> None:
 
 def test_what_goes_in_and_does_not_come_out_is_a_hung_engine_not_a_silent_server() -> None:
     assert found([Sample(entered=TRIED)]) == "hung"
+    assert found([Sample(entered=TRIED, back=9)]) == "hung"
     assert found([Sample(entered=TRIED, out=1)]) == "silent"
