@@ -22,7 +22,7 @@ def test_silence_behind_the_question_is_stuck() -> None:
 def test_where_small_answers_are_late_large_ones_may_be_late_too() -> None:
     late = growth(1.4)
     assert not late.stuck(ASKED + LATE * 1.3)
-    assert late.stuck(ASKED + LATE * 1.4)
+    assert late.stuck(ASKED + LATE * 1.45)
 
 
 def test_however_late_they_are_nothing_at_all_is_stuck_in_time() -> None:
