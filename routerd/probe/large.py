@@ -36,7 +36,10 @@ class Got:
 
 @dataclass(slots=True)
 class Growth:
-    """`patience`: seconds without a byte. A line whose good answers are late has late bytes, too."""
+    """`patience`: seconds without a byte. A line whose good answers are late has late bytes, too.
+
+    No later than LOOKED_AT: through what is throttled, small answers are late as well.
+    """
 
     patience: float
     size: int = 0
@@ -51,8 +54,8 @@ class Growth:
     def stuck(self, now: float) -> bool:
         if not self.first:
             return False
-        took, looked_at = now - self.first, LOOKED_AT + self.patience - STALLED
-        return now - self.last >= self.patience or (took >= looked_at and self.size < CRAWL * took)
+        took = now - self.first
+        return now - self.last >= self.patience or (took >= LOOKED_AT and self.size < CRAWL * took)
 
     def got(self, stuck: bool) -> Got:
         return Got(self.size, self.last - self.first, stuck)

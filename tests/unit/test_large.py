@@ -20,10 +20,13 @@ def test_silence_behind_the_question_is_stuck() -> None:
 
 
 def test_where_small_answers_are_late_large_ones_may_be_late_too() -> None:
-    late = growth(2.1)
-    assert not late.stuck(ASKED + LATE * 2.0)
-    assert late.stuck(ASKED + LATE * 2.1)
-    assert not growth(2.1, (3.9, CRAWL)).stuck(ASKED + LOOKED_AT + 1)
+    late = growth(1.4)
+    assert not late.stuck(ASKED + LATE * 1.3)
+    assert late.stuck(ASKED + LATE * 1.45)
+
+
+def test_however_late_they_are_nothing_at_all_is_stuck_in_time() -> None:
+    assert growth(5.0).stuck(ASKED + LOOKED_AT)
 
 
 def test_a_trickle_is_stuck_though_it_never_stops() -> None:
