@@ -70,7 +70,7 @@ class Modes:
             self.look()
             time.sleep(0.005)
 
-    def reach(self, mode: Mode, seconds: float = 2) -> None:
+    def reach(self, mode: Mode, seconds: float = 5) -> None:
         wait_until(lambda: self.look() == mode, seconds, f"the kernel's mode is {mode}", 0.002)
 
     def post(self, path: str, body: dict[str, str] | None = None) -> None:
