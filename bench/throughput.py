@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import comb
 
-from bench import ways
-from bench.load import CONNECTIONS, KINDS, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
+from bench import cores, ways
+from bench.load import CONNECTIONS, DATAGRAMS, KINDS, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
 from bench.report import Row, Samples
 from bench.ways import Way
 from tests.lab import Host, Lab, LabError
@@ -41,6 +41,7 @@ def rows(lab: Lab, box: Box, effort: Effort, only: tuple[str, ...] = ()) -> Iter
         if only and transport not in only:
             continue
         pair = ways.ours(lab, box, transport), ways.bare(lab, number, transport)
+        cores.apart(lab, [way.router for way in pair])
         for kind in KINDS:
             yield from _row(lab.phone, kind, *pair, effort, kind.floor)
         yield from _row(lab.phone, TCP_DOWN, pair[1], pair[1], effort, None)  # what this machine's noise is worth
@@ -57,8 +58,10 @@ def _informative(lab: Lab, box: Box, make: Callable[[], Way], effort: Effort) ->
     except LabError as e:
         print(f"not measured: {e}", file=sys.stderr, flush=True)
         return
+    way = ways.ours(lab, box, "ss2022")
+    cores.apart(lab, [way.router, other.router])
     for kind in INFORMATIVE:
-        yield from _row(lab.phone, kind, ways.ours(lab, box, "ss2022"), other, effort, None)
+        yield from _row(lab.phone, kind, way, other, effort, None)
 
 
 def _row(phone: Host, kind: Kind, a: Way, b: Way, effort: Effort, floor: float | None) -> Iterator[Row]:
@@ -75,14 +78,17 @@ def take_turns(
     phone: Host, kind: Kind, a: Way, b: Way, effort: Effort, floor: float | None
 ) -> tuple[Samples, Samples]:
     """Samples in the order of the turns, so that the n-th of both are neighbours in time."""
-    pair = ((a, list[float]()), (b, list[float]()))
+    pair, offered = ((a, list[float]()), (b, list[float]())), 0.0
+    if kind in DATAGRAMS:
+        b.take()
+        offered = measure(phone, kind, effort.seconds)
     for turn in range(effort.most if floor else effort.turns):
         if turn >= effort.turns and clear([x / y for x, y in zip(pair[0][1], pair[1][1], strict=True)], floor or 0):
             break
         for way, values in pair if turn % 2 == 0 else pair[::-1]:
             way.take()
             time.sleep(SETTLE)
-            values.append(measure(phone, kind, effort.seconds))
+            values.append(measure(phone, kind, effort.seconds, offered))
     ours, theirs = (Samples(kind.unit, tuple(values)) for _, values in pair)
     return ours, theirs
 

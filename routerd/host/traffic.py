@@ -42,10 +42,17 @@ class Traffic:
 
     def look(self) -> Mapping[str, Sample]:
         with contextlib.suppress(OSError):
-            counts, waiting = counters(self._counters), sockets.backlogs(self._diag)
+            counts = counters(self._counters)
             self.names = counts.get(NAMES, (0, 0))[0]
+            waiting = sockets.backlogs(self._diag) if self._may_wait(counts) else {}
             self.samples = {launch.name: _sample(launch, counts, waiting) for launch in self.launches}
         return self.samples
+
+    def _may_wait(self, counts: Counts) -> bool:
+        """Whether a connection may wait for its engine: the kernel walks all its sockets to tell."""
+        entered = {launch.name: counts.get(f"{ENTERED}{launch.slot}", (0, 0))[0] for launch in self.launches}
+        before = {name: sample.entered for name, sample in self.samples.items()}
+        return entered != before or any(sample.backlog for sample in self.samples.values())
 
     def count(self, name: str) -> Sample:
         """Of this moment."""

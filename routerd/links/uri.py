@@ -6,8 +6,9 @@ Hysteria2's port lists and unescaped base64 break the standard library's parser.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from routerd.links import wall
 from routerd.links.wall import LinkError
@@ -69,3 +70,12 @@ def refuse_insecure(query: Query) -> None:
 
 def server(uri: Uri, default_port: str = "") -> tuple[str, int]:
     return wall.host(uri.host), wall.port(uri.port or default_port)
+
+
+def written(scheme: str, userinfo: str, place: tuple[str, int | str], query: Mapping[str, str], name: str) -> str:
+    """What `split` takes apart: the inverse. `userinfo` is encoded already; what is empty is left out."""
+    host, port = place
+    at = f"{userinfo}@" if userinfo else ""
+    parameters = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items() if value)
+    parts = (f"?{parameters}" if parameters else "", f"#{quote(name, safe='')}" if name else "")
+    return f"{scheme}://{at}{f'[{host}]' if ':' in host else host}:{port}{''.join(parts)}"

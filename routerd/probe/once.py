@@ -1,7 +1,7 @@
 """One probe: targets in parallel by the household's own path, judged as soon as there is something to judge.
 
 The first good answer ends it. Silence is told from loss by what the kernel counted meanwhile: where packets went out
-and none came back it is over after `patience`; where something came back it gets LONGEST.
+and none came back it is over after `patience`, after half of that where resets came; else it gets LONGEST.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from routerd.signals import HELD, held_since
 
 LONGEST = 5.0  # seconds
 TRIED = 6  # packets without any answer: at 20 % loss each way that happens to one sound probe of a thousand
+RESET = 0.5  # of the patience: an engine that dials again and again keeps the resets it gets to itself
 STEP, STARVED = 0.1, 0.5  # seconds between looks; so much later than asked, and this box was too busy to judge
 
 Count = Callable[[], Sample]
@@ -53,7 +54,8 @@ async def _first_good(probe: Probe, tasks: set[asyncio.Task[float]], patience: f
         now = time.monotonic()
         starved = starved or now - asked > STEP + STARVED
         meanwhile.look(count(), now)
-        if pending and now - began >= patience and (error := _over(probe, meanwhile, now)):
+        waited = now - began >= patience * (RESET if meanwhile.reset else 1)
+        if pending and waited and (error := _over(probe, meanwhile, now)):
             errors = [error]
             break
     if starved:
@@ -87,12 +89,16 @@ class Meanwhile:
     def heard(self) -> bool:
         return self.last.back > self.before.back
 
+    @property
+    def reset(self) -> bool:
+        return self.last.resets > self.before.resets
+
     def unheard(self, now: float) -> Finding | None:
         """Why there is nothing to wait for any more, if so."""
         before, last = self.before, self.last
         if self.held is not None and now - self.held >= HELD:
             return "hung"
-        if last.resets > before.resets:  # an engine that dials again and again does not pass them on
+        if self.reset:
             return "refused"
         out, entered = last.out - before.out, last.entered - before.entered
         if not out and entered >= TRIED:  # what went in did not come out, whatever its server may still be sending

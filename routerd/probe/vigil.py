@@ -18,7 +18,7 @@ from routerd.probe.prober import Prober
 from routerd.signals import Watch, begin, look
 
 BUSY, IDLE = 0.15, 0.5  # seconds between looks, while packets move and while none do
-CALM = 5.0  # seconds without a packet
+CALM = 2.0  # seconds without a packet
 FLOWS_EVERY = 0.7  # seconds between looks at the active transport's connections, while packets move
 PAUSE = 1.0  # seconds, while no transport is watched
 REPEAT = 1.0  # seconds until the same sign is said again
