@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Literal
 
+from routerd.model.slots import UPSTREAM_SLOT
+
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 
@@ -62,7 +64,8 @@ class Launch:
     """What should run for one transport.
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
-    holds the engine's configuration, secrets included, and is never printed.
+    holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
+    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside.
     """
 
     name: str
@@ -71,3 +74,4 @@ class Launch:
     exit: Tproxy | Link
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
+    via: int = UPSTREAM_SLOT
