@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Literal
@@ -57,6 +58,17 @@ class Upstream:
     proto: Literal["tcp", "udp"]
     first: int
     last: int
+
+
+def beneath(via: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The transports that `name` travels inside, the nearest first; `via` says of each what it is directly inside.
+
+    In a circle, each is in there once.
+    """
+    found = [name]
+    while (outer := via.get(found[-1], "")) and outer not in found:
+        found.append(outer)
+    return tuple(found[1:])
 
 
 @dataclass(frozen=True, slots=True)
