@@ -24,7 +24,7 @@ import h11
 from routerd import file
 from routerd.daemon import Daemon
 from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
-from routerd.links import LinkError, parse, wg_quick
+from routerd.links import LinkError, configuration, parse
 from routerd.model import Configured, Wished
 from routerd.settings import SettingsError
 
@@ -100,7 +100,7 @@ async def _add(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, 
     text = _text(body, source).strip()
     try:
         named = parse(text).name if source == "uri" else ""
-        kind = parse(text).transport.kind if source == "uri" else wg_quick(text).kind
+        kind = parse(text).transport.kind if source == "uri" else configuration(text).kind
     except LinkError as e:
         raise ApiError(422, "link", str(e)) from e
     name = _free(daemon, (_text(body, "name") if body.get("name") else named) or kind)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from routerd.links import wall
 from routerd.links.hysteria2 import hysteria2
+from routerd.links.ovpn import is_ovpn, ovpn
 from routerd.links.shadowsocks import shadowsocks
 from routerd.links.trojan import trojan
 from routerd.links.vless import vless
@@ -19,7 +20,7 @@ from routerd.links.wall import LinkError
 from routerd.links.wireguard import wg_quick, wireguard
 from routerd.transports import Transport
 
-__all__ = ["SCHEMES", "LinkError", "Named", "parse", "wg_quick"]
+__all__ = ["SCHEMES", "LinkError", "Named", "configuration", "parse", "wg_quick"]
 
 LONGEST = 16384
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]{0,31})://")
@@ -45,7 +46,10 @@ class Named:
 
 
 def parse(text: str) -> Named:
-    """One share link, or one wg-quick file. Raises LinkError and nothing else."""
+    """One share link, or one wg-quick or OpenVPN file. Raises LinkError and nothing else."""
+    if is_ovpn(text):
+        _, tunnel = ovpn(text)
+        return Named(tunnel.server, tunnel)
     if len(text) > LONGEST:
         raise LinkError(f"The link is longer than {LONGEST} characters.")
     if re.search(r"^\s*\[interface\]", text.lstrip("\ufeff"), re.IGNORECASE | re.MULTILINE):
@@ -53,6 +57,11 @@ def parse(text: str) -> Named:
         return Named(transport.server, transport)
     name, transport_ = read(joined(text))
     return Named(wall.name(name) or transport_.server, transport_)
+
+
+def configuration(text: str) -> Transport:
+    """A wg-quick or an OpenVPN file."""
+    return ovpn(text)[1] if is_ovpn(text) else wg_quick(text)
 
 
 def joined(text: str) -> str:

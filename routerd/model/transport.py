@@ -25,16 +25,23 @@ class Tproxy:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet."""
+    """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet.
+
+    `families`: of the addresses that its engine gives it by itself, once the server has said which.
+    """
 
     ifname: str
     addresses: tuple[Interface, ...]
     mtu: int = 1420
     wireguard: str = field(default="", repr=False)  # wg(8) `setconf` text; holds the private key
+    families: tuple[Literal[4, 6], ...] = ()
 
     @property
     def ipv6(self) -> bool:
-        return any(a.version == 6 for a in self.addresses)
+        return self.carries(6)
+
+    def carries(self, family: Literal[4, 6]) -> bool:
+        return family in self.families or any(a.version == family for a in self.addresses)
 
 
 @dataclass(frozen=True, slots=True)

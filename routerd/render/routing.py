@@ -80,7 +80,7 @@ def _routes(family: Family, ports: Ports, launches: tuple[Launch, ...]) -> Itera
         yield Route(family, table, everything)
     for launch in launches:
         if isinstance(link := launch.exit, Link):
-            if any(a.version == family for a in link.addresses):
+            if link.carries(family):
                 yield Route(family, TABLES + launch.slot, everything, dev=link.ifname)
             yield Route(family, TABLES + launch.slot, everything)
 

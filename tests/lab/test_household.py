@@ -15,8 +15,9 @@ from .box import Box
 from .household import Pulse
 from .lab import Lab
 from .recipes import RECIPES
+from .tunnels import TUNNELS
 
-KINDS = sorted(RECIPES)
+KINDS = sorted([*RECIPES, *TUNNELS])
 VISION = ("vless-reality", "vless-tls")  # carry no UDP 443: refused at once
 
 

@@ -21,7 +21,7 @@ SLOT = 7
 
 
 def transport(folder: Path) -> Transport:
-    [source] = [*folder.glob("link.txt"), *folder.glob("wg.conf")]
+    [source] = [*folder.glob("link.txt"), *folder.glob("wg.conf"), *folder.glob("client.ovpn")]
     return resolved(parse(source.read_text()).transport)
 
 
@@ -38,9 +38,13 @@ def shown(launch: Launch) -> str:
         "argv": launch.argv,
         "exit": exit_shown(launch.exit),
         "upstreams": [f"{u.proto} {u.address} {u.first}-{u.last}" for u in launch.upstreams],
-        "stdin": json.loads(launch.stdin) if launch.stdin else "",
+        "stdin": stdin_shown(launch.stdin),
     }
     return json.dumps(parts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def stdin_shown(text: str) -> object:
+    return json.loads(text) if text.startswith("{") else text.splitlines() if text else ""
 
 
 def exit_shown(exit: Tproxy | Link) -> object:
@@ -73,6 +77,8 @@ def test_the_engines_own_packets_carry_the_mark_of_the_way_they_go(folder: Path,
             found = json.loads(launch.stdin)["outbounds"][0]["routing_mark"]
         case "xray":
             found = json.loads(launch.stdin)["outbounds"][0]["streamSettings"]["sockopt"]["mark"] & 0xFFFFFFFF
+        case "openvpn":
+            found = int(launch.stdin.partition("\nmark ")[2].split()[0])
         case _:
             assert isinstance(launch.exit, Link)
             found = int(launch.exit.wireguard.partition("FwMark = ")[2].split()[0], 16)
@@ -84,7 +90,7 @@ def test_secrets_are_neither_in_argv_nor_in_the_repr(folder: Path) -> None:
     found = transport(folder)
     secrets = [
         str(getattr(found, name))
-        for name in ("password", "uuid", "private_key", "preshared_key", "obfs_password")
+        for name in ("password", "uuid", "private_key", "preshared_key", "obfs_password", "control_key")
         if getattr(found, name, "")
     ]
     launch = found.launch("golden", SLOT)
