@@ -17,7 +17,7 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
-from routerd.host.children import ENGINES, Child, Children
+from routerd.host.children import Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import NftError
@@ -27,6 +27,7 @@ from routerd.host.rulesets import Rulesets
 from routerd.host.traffic import Traffic
 from routerd.model import (
     DIRECT_SLOT,
+    ENGINES,
     LAST_SLOT,
     Direct,
     Drifted,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from routerd.links import wall
 from routerd.links.hysteria2 import hysteria2
+from routerd.links.iodine import iodine
 from routerd.links.ovpn import is_ovpn, ovpn
 from routerd.links.shadowsocks import shadowsocks
 from routerd.links.trojan import trojan
@@ -34,6 +35,7 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
+    "iodine": iodine,
 }
 
 

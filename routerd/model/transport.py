@@ -84,7 +84,8 @@ class Launch:
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
-    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside.
+    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `grouped`: the
+    engine cannot mark them; the ruleset does, by the group that the engine alone runs as (ENGINES plus the slot).
     """
 
     name: str
@@ -94,3 +95,4 @@ class Launch:
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
     via: int = UPSTREAM_SLOT
+    grouped: bool = False

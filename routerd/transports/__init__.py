@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports.hysteria2 import Hysteria2
+from routerd.transports.iodine import Iodine
 from routerd.transports.openvpn import OpenVpn
 from routerd.transports.shadowsocks import Shadowsocks
 from routerd.transports.trojan import Trojan
@@ -37,5 +38,5 @@ class Transport(Protocol):
 
 
 KINDS: dict[str, type[Transport]] = {
-    kind.kind: kind for kind in (Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard, OpenVpn)
+    kind.kind: kind for kind in (Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard, OpenVpn, Iodine)
 }

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from .pki import Cert
 from .topology import FRONT, SITE
 
-Engine = Literal["sing-box", "xray", "wireguard", "openvpn"]
+Engine = Literal["sing-box", "xray", "wireguard", "openvpn", "iodine"]
 Json = dict[str, Any]
 
 
