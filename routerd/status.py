@@ -93,7 +93,7 @@ def phase_of(settings: Settings | None, state: State) -> Phase:
 
 
 def _transport(state: State, entry: Entry, traffic: tuple[int, int]) -> TransportStatus:
-    name, health = entry.name, state.health.get(entry.name)
+    name, health, able = entry.name, state.health.get(entry.name), entry.transport.carries
     return TransportStatus(
         name=name,
         kind=entry.transport.kind,
@@ -103,8 +103,8 @@ def _transport(state: State, entry: Entry, traffic: tuple[int, int]) -> Transpor
         last_error=state.errors.get(name),
         bytes_up=traffic[0],
         bytes_down=traffic[1],
-        udp=carries(health, "udp"),
-        ipv6=entry.ipv6 and carries(health, "ipv6"),
+        udp=able.udp and carries(health, "udp"),
+        ipv6=able.ipv6 and entry.ipv6 and carries(health, "ipv6"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Launch
+from routerd.model import Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -28,6 +28,8 @@ class Shadowsocks:
     """`password`: for the 2022 methods one base64 key, or several joined by colons."""
 
     kind: ClassVar[str] = "shadowsocks"
+    engine: ClassVar[Engine] = singbox.ENGINE
+    carries: ClassVar[Carries] = Carries()
 
     server: str
     port: int
@@ -42,4 +44,5 @@ class Shadowsocks:
             "method": self.method,
             "password": self.password,
         }
-        return singbox.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp", "udp"))
+        allowed = upstreams(self.server, ((self.port, self.port),), "tcp", "udp")
+        return singbox.launch(name, slot, outbound, allowed, self.carries)

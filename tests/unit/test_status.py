@@ -141,3 +141,11 @@ def test_what_heals_within_seconds_is_not_shown_at_all() -> None:
 
     assert present(HOME, state) == {"transport_down"}
     assert (seen(1.0), seen(11.0)) == ([], ["transport_down"])
+
+
+def test_what_a_kind_never_carries_is_shown_so() -> None:
+    entries = {"web": "http://192.0.2.1:8080", "old": "socks4://192.0.2.1:1080"}
+    settings = replace(NOBODY, transports=MappingProxyType({n: Entry(n, parse(t).transport) for n, t in entries.items()}))
+    found = shown(settings, standing("web", web=Up(0, 1), old=Up(0, 1))).transports
+    assert [(t.udp, t.ipv6) for t in found] == [(False, True), (False, False)]
+    assert codes(settings, standing("web", web=Up(0, 1), old=Up(0, 1))) == []
