@@ -30,6 +30,11 @@ _OURS: Mapping[str, _Row] = {
         _NOTHING,
         10.0,
     ),
+    "readable": (
+        "warning",
+        "What goes through a transport can be read on the way, and be blocked by its name",
+        "Use one that encrypts: HTTPS in place of HTTP, SSH in place of SOCKS",
+    ),
     "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
     "tampered": ("warning", "Another program changed the firewall; it was put back", "See docs/problems.md"),
     "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
@@ -128,6 +133,9 @@ def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator
         yield _problem(code, detail)
     if settings is None:
         return
+    for name in state.health:
+        if not settings.transports[name].transport.carries.hidden:
+            yield _problem("readable", name)
     if phase == "offline":
         yield _problem("wan_down")
     elif not settings.enabled:

@@ -20,11 +20,12 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Carries:
-    """What gets through beside TCP to IPv4. `quic`: UDP to port 443."""
+    """What gets through beside TCP to IPv4. `quic`: UDP to port 443. `hidden`: nobody on the way can read it."""
 
     udp: bool = True
     ipv6: bool = True
     quic: bool = True
+    hidden: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,16 @@ class Http:
 
     kind: ClassVar[str] = "http"
     engine: ClassVar[Engine] = singbox.ENGINE
-    carries: ClassVar[Carries] = Carries(udp=False)
 
     server: str
     port: int
     user: str = ""
     password: str = field(default="", repr=False)
     sni: str = ""
+
+    @property
+    def carries(self) -> Carries:
+        return Carries(udp=False, hidden=bool(self.sni))
 
     def launch(self, name: str, slot: int) -> Launch:
         outbound: singbox.Json = {"type": "http", "server": self.server, "server_port": self.port}

@@ -27,7 +27,7 @@ class Socks:
 
     @property
     def carries(self) -> Carries:
-        return Carries(udp=self.version == 5, ipv6=self.version == 5)
+        return Carries(udp=self.version == 5, ipv6=self.version == 5, hidden=False)
 
     def launch(self, name: str, slot: int) -> Launch:
         outbound: singbox.Json = {

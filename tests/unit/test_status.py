@@ -148,4 +148,10 @@ def test_what_a_kind_never_carries_is_shown_so() -> None:
     settings = replace(NOBODY, transports=MappingProxyType({n: Entry(n, parse(t).transport) for n, t in entries.items()}))
     found = shown(settings, standing("web", web=Up(0, 1), old=Up(0, 1))).transports
     assert [(t.udp, t.ipv6) for t in found] == [(False, True), (False, False)]
-    assert codes(settings, standing("web", web=Up(0, 1), old=Up(0, 1))) == []
+
+
+def test_a_proxy_without_encryption_is_warned_of() -> None:
+    entries = {"web": "http://192.0.2.1:80", "safe": "https://192.0.2.1:443", "old": "socks5://192.0.2.1"}
+    settings = replace(NOBODY, transports=MappingProxyType({n: Entry(n, parse(t).transport) for n, t in entries.items()}))
+    found = shown(settings, standing("safe", web=Up(0, 1), safe=Up(0, 1), old=REST)).problems
+    assert [(p.code, p.title[-6:]) for p in found if p.code == "readable"] == [("readable", " (web)"), ("readable", " (old)")]
