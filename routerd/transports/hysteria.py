@@ -1,4 +1,4 @@
-"""Hysteria, the first version: QUIC that sends at the rate it was told, by sing-box."""
+"""Hysteria, the first version: QUIC that sends at the rate it was told, by sing-box. Its packets may be obfuscated."""
 
 from __future__ import annotations
 

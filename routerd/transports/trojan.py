@@ -1,4 +1,4 @@
-"""Trojan by Xray: a password inside TLS, over TCP or a WebSocket."""
+"""Trojan by Xray: a password inside TLS, over plain TCP or one of Xray's networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VLESS by Xray: over TLS or REALITY, with Vision or a WebSocket."""
+"""VLESS by Xray, inside TLS or REALITY: plain TCP, maybe with Vision, or one of Xray's networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VMess (AEAD) by Xray: over TCP or a WebSocket, with or without TLS."""
+"""VMess (AEAD) by Xray, with or without TLS: plain TCP or one of Xray's networks."""
 
 from __future__ import annotations
 
