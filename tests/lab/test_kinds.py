@@ -11,10 +11,11 @@ from functools import partial
 import pytest
 
 from routerd.links import parse
-from routerd.model import Carries
+from routerd.model import Carries, Upstream
 
 from . import censor
 from .box import Box
+from .capture import Allowed
 from .lab import Lab
 from .recipes import RECIPES
 from .servers import Server
@@ -35,15 +36,25 @@ def server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 def test_a_censored_site_opens_and_udp_goes_through_or_is_refused_at_once(lab: Lab, server: Server) -> None:
-    carries = parse(server.link).transport.carries
+    transport = parse(server.link).transport
+    carries = transport.carries
     # Who looks at names finds them in a connection that hides nothing (docs/decisions/0014).
     shut = censor.sni_reset(["blocked.example"]) if carries.hidden else censor.ip_drop([SITE4, SITE6])
     with Box(lab, [server.name]) as box, lab.censor(shut):
         box.wait_open(server.name)
+        capture = lab.capture(map(_allowed, transport.launch(server.name, 1).upstreams))
         _pages(lab, server, carries)
         _datagrams(lab, carries)
+        verdict = capture.stop()
+        assert verdict.clean and verdict.frames > 10, verdict
         [shown] = box.status()["transports"]
         assert (shown["udp"], shown["ipv6"]) == (carries.udp, carries.ipv6)
+
+
+def _allowed(upstream: Upstream) -> Allowed:
+    """What the kind itself says that it sends, and the ruleset therefore lets out."""
+    port = upstream.first if upstream.first == upstream.last else None
+    return Allowed(str(upstream.address), upstream.proto, port)
 
 
 def _pages(lab: Lab, server: Server, carries: Carries) -> None:
