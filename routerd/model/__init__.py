@@ -51,6 +51,7 @@ from routerd.model.transport import (
     Refuse,
     Tproxy,
     Upstream,
+    beneath,
 )
 
 __all__ = [
@@ -107,5 +108,6 @@ __all__ = [
     "Upstream",
     "WanChanged",
     "Wished",
+    "beneath",
     "mark",
 ]

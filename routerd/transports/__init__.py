@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports.anytls import AnyTls
 from routerd.transports.http import Http
 from routerd.transports.hysteria import Hysteria
@@ -43,8 +43,8 @@ class Transport(Protocol):
     @property
     def port(self) -> int: ...
 
-    def launch(self, name: str, slot: int) -> Launch:
-        """What to run. Raises ValueError when `server` is still a name."""
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
+        """What to run, its own packets with the mark of the slot `via`. Raises ValueError when `server` is a name."""
         ...
 
 

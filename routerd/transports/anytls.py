@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -24,7 +24,7 @@ class AnyTls:
     password: str = field(repr=False)
     sni: str
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: singbox.Json = {
             "type": "anytls",
             "server": self.server,
@@ -33,5 +33,5 @@ class AnyTls:
             "tls": singbox.tls(self.sni),
         }
         return singbox.launch(
-            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), self.carries
+            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), self.carries, via
         )

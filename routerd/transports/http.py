@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -30,11 +30,11 @@ class Http:
     def carries(self) -> Carries:
         return Carries(udp=False, hidden=bool(self.sni))
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: singbox.Json = {"type": "http", "server": self.server, "server_port": self.port}
         secrets = {"username": self.user, "password": self.password}
         outbound |= {key: value for key, value in secrets.items() if value}
         outbound |= {"tls": singbox.tls(self.sni)} if self.sni else {}
         return singbox.launch(
-            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), self.carries
+            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), self.carries, via
         )

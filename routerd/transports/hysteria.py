@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -27,7 +27,7 @@ class Hysteria:
     obfs_password: str = field(default="", repr=False)
     alpn: str = "hysteria"
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: singbox.Json = {
             "type": "hysteria",
             "server": self.server,
@@ -39,5 +39,5 @@ class Hysteria:
         secrets = {"auth_str": self.password, "obfs": self.obfs_password}
         outbound |= {key: value for key, value in secrets.items() if value}
         return singbox.launch(
-            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "udp"), self.carries
+            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "udp"), self.carries, via
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -36,7 +36,7 @@ class Shadowsocks:
     method: str
     password: str = field(repr=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "type": "shadowsocks",
             "server": self.server,
@@ -45,4 +45,4 @@ class Shadowsocks:
             "password": self.password,
         }
         allowed = upstreams(self.server, ((self.port, self.port),), "tcp", "udp")
-        return singbox.launch(name, slot, outbound, allowed, self.carries)
+        return singbox.launch(name, slot, outbound, allowed, self.carries, via)

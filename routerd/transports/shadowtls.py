@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -29,7 +29,7 @@ class ShadowTls:
     sni: str
     cover_password: str = field(repr=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         inner: singbox.Json = {
             "type": "shadowsocks",
             "server": self.server,
@@ -46,4 +46,4 @@ class ShadowTls:
             "tls": singbox.tls(self.sni),
         }
         allowed = upstreams(self.server, ((self.port, self.port),), "tcp")
-        return singbox.launch(name, slot, inner, allowed, self.carries, wrapped_in=around)
+        return singbox.launch(name, slot, inner, allowed, self.carries, via, wrapped_in=around)

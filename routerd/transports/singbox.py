@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch, Upstream, mark
+from routerd.model import Carries, Engine, Launch, Upstream, mark
 from routerd.transports.doors import tproxy
 
 Json = dict[str, object]
@@ -20,7 +20,6 @@ OVER_QUIC = Engine("sing-box", "with_quic")
 UDP_TIMEOUT = "2m"
 
 DIAL = {
-    "routing_mark": mark(UPSTREAM_SLOT),
     "connect_timeout": "5s",
     "tcp_keep_alive": "30s",
     "tcp_keep_alive_interval": "10s",
@@ -48,14 +47,18 @@ def launch(
     outbound: Json,
     upstreams: tuple[Upstream, ...],
     carries: Carries,
+    via: int,
     *,
     wrapped_in: Json | None = None,
 ) -> Launch:
-    """A sing-box child whose only way out is `outbound`; `wrapped_in`: an outbound whose connections that one uses."""
-    door = tproxy(slot, carries)
-    outbounds = [{"tag": "out", **outbound, **DIAL}]
+    """A sing-box child whose only way out is `outbound`, by the mark of the slot `via`.
+
+    `wrapped_in`: an outbound whose connections that one uses.
+    """
+    door, dial = tproxy(slot, carries), {**DIAL, "routing_mark": mark(via)}
+    outbounds = [{"tag": "out", **outbound, **dial}]
     if wrapped_in:
-        outbounds = [{"tag": "out", **outbound, "detour": "around"}, {"tag": "around", **wrapped_in, **DIAL}]
+        outbounds = [{"tag": "out", **outbound, "detour": "around"}, {"tag": "around", **wrapped_in, **dial}]
     config = {
         # At "error" sing-box writes down where the household wanted to go; "fatal" keeps the reasons for not starting.
         "log": {"level": "fatal"},

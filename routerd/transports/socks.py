@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -29,7 +29,7 @@ class Socks:
     def carries(self) -> Carries:
         return Carries(udp=self.version == 5, ipv6=self.version == 5, hidden=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: singbox.Json = {
             "type": "socks",
             "server": self.server,
@@ -41,4 +41,4 @@ class Socks:
         allowed = upstreams(self.server, ((self.port, self.port),), "tcp")
         # The server chooses a port for the datagrams, and says it inside (RFC 1928, UDP ASSOCIATE).
         datagrams = upstreams(self.server, (EVERY_PORT,), "udp") if self.version == 5 else ()
-        return singbox.launch(name, slot, outbound, allowed + datagrams, self.carries)
+        return singbox.launch(name, slot, outbound, allowed + datagrams, self.carries, via)

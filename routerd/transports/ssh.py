@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -38,7 +38,7 @@ class Ssh:
     password: str = field(default="", repr=False)
     private_key: str = field(default="", repr=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: singbox.Json = {
             "type": "ssh",
             "server": self.server,
@@ -50,5 +50,5 @@ class Ssh:
         outbound |= {"password": self.password} if self.password else {}
         outbound |= {"private_key": [BEGIN, self.private_key, END]} if self.private_key else {}
         return singbox.launch(
-            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), self.carries
+            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), self.carries, via
         )

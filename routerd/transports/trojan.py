@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -22,11 +22,11 @@ class Trojan:
     security: xray.Tls | xray.Reality
     network: xray.Network = None
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "protocol": "trojan",
             "settings": {"address": self.server, "port": self.port, "password": self.password},
             "streamSettings": xray.stream(self.network, self.security),
         }
         allowed = upstreams(self.server, ((self.port, self.port),), xray.proto(self.network, self.security))
-        return xray.launch(name, slot, outbound, allowed, self.carries)
+        return xray.launch(name, slot, outbound, allowed, self.carries, via)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -30,7 +30,7 @@ class Tuic:
     congestion: str = "cubic"
     relay: str = "native"
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: singbox.Json = {
             "type": "tuic",
             "server": self.server,
@@ -42,5 +42,5 @@ class Tuic:
             "tls": singbox.tls(self.sni, *self.alpn),
         }
         return singbox.launch(
-            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "udp"), self.carries
+            name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "udp"), self.carries, via
         )

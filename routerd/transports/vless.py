@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Carries, Engine, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -32,7 +32,7 @@ class Vless:
         # Vision drops UDP 443 in silence; the ruleset refuses it instead, so that browsers fall back to TCP at once.
         return Carries(quic=self.flow != "xtls-rprx-vision")
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "protocol": "vless",
             "settings": {
@@ -45,4 +45,4 @@ class Vless:
             "streamSettings": xray.stream(self.network, self.security),
         }
         allowed = upstreams(self.server, ((self.port, self.port),), xray.proto(self.network, self.security))
-        return xray.launch(name, slot, outbound, allowed, self.carries)
+        return xray.launch(name, slot, outbound, allowed, self.carries, via)

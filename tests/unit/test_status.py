@@ -150,6 +150,12 @@ def test_what_a_kind_never_carries_is_shown_so() -> None:
     assert [(t.udp, t.ipv6) for t in found] == [(False, True), (False, False)]
 
 
+def test_inside_one_that_encrypts_a_proxy_needs_no_warning() -> None:
+    inner = Entry("in", parse("socks5://192.0.2.1").transport, via="a")
+    settings = replace(NOBODY, transports=MappingProxyType({"a": Entry("a", TROJAN), "in": inner}))
+    assert codes(settings, standing("a", a=Up(0, 1), **{"in": Up(0, 1)})) == []
+
+
 def test_a_proxy_without_encryption_is_warned_of() -> None:
     entries = {"web": "http://192.0.2.1:80", "safe": "https://192.0.2.1:443", "old": "socks5://192.0.2.1"}
     settings = replace(NOBODY, transports=MappingProxyType({n: Entry(n, parse(t).transport) for n, t in entries.items()}))
