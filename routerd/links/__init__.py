@@ -10,16 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from routerd.links import wall
+from routerd.links.anytls import anytls, anytls_link
+from routerd.links.http import http, http_link
+from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2
 from routerd.links.shadowsocks import shadowsocks
+from routerd.links.shadowtls import shadowtls_link
+from routerd.links.socks import socks, socks_link
+from routerd.links.ssh import ssh, ssh_link
 from routerd.links.trojan import trojan
+from routerd.links.tuic import tuic, tuic_link
 from routerd.links.vless import vless
 from routerd.links.vmess import vmess
 from routerd.links.wall import LinkError
 from routerd.links.wireguard import wg_quick, wireguard
 from routerd.transports import Transport
 
-__all__ = ["SCHEMES", "LinkError", "Named", "parse", "wg_quick"]
+__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "parse", "wg_quick"]
 
 LONGEST = 16384
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]{0,31})://")
@@ -33,6 +40,28 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
+    "tuic": tuic,
+    "anytls": anytls,
+    "hysteria": hysteria,
+    "ssh": ssh,
+    "socks": socks,
+    "socks4": socks,
+    "socks4a": socks,
+    "socks5": socks,
+    "socks5h": socks,
+    "http": http,
+    "https": http,
+}
+
+# By kind: the inverse.
+WRITERS: dict[str, Callable[..., str]] = {
+    "tuic": tuic_link,
+    "anytls": anytls_link,
+    "shadowtls": shadowtls_link,
+    "hysteria": hysteria_link,
+    "ssh": ssh_link,
+    "socks": socks_link,
+    "http": http_link,
 }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 
 from routerd.links import wall
+from routerd.links.shadowtls import inside
 from routerd.links.uri import Uri, decoded, server, split
 from routerd.links.wall import LinkError
 from routerd.transports.shadowsocks import METHODS, METHODS_2022, Shadowsocks
+from routerd.transports.shadowtls import ShadowTls
 
 ALIASES = {
     "chacha20-poly1305": "chacha20-ietf-poly1305",
@@ -18,13 +20,14 @@ ALIASES = {
 }
 
 
-def shadowsocks(text: str) -> tuple[str, Shadowsocks]:
+def shadowsocks(text: str) -> tuple[str, Shadowsocks | ShadowTls]:
     uri = split(unwrapped(text))
-    if uri.query.get("plugin"):
-        raise LinkError("The link needs a SIP003 plugin, and plugins are not supported yet.")
+    if uri.query.get("shadow-tls"):
+        raise LinkError("The link has ShadowTLS in Shadowrocket's form; ask for one with plugin=shadow-tls.")
     host, port = server(uri)
     method, password = credentials(uri)
-    return uri.name, Shadowsocks(host, port, method, password)
+    plain = Shadowsocks(host, port, method, password)
+    return uri.name, inside(uri.query["plugin"], plain) if uri.query.get("plugin") else plain
 
 
 def unwrapped(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -28,6 +28,8 @@ class Shadowsocks:
     """`password`: for the 2022 methods one base64 key, or several joined by colons."""
 
     kind: ClassVar[str] = "shadowsocks"
+    engine: ClassVar[Engine] = singbox.ENGINE
+    carries: ClassVar[Carries] = Carries()
 
     server: str
     port: int
@@ -43,4 +45,4 @@ class Shadowsocks:
             "password": self.password,
         }
         allowed = upstreams(self.server, ((self.port, self.port),), "tcp", "udp")
-        return singbox.launch(name, slot, outbound, allowed, via)
+        return singbox.launch(name, slot, outbound, allowed, self.carries, via)
