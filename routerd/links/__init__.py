@@ -1,6 +1,7 @@
 """Share links and wg-quick files, read into transports. Past this wall there is no raw text; see wall.py.
 
-A scheme is a function from the link's text to a name and a transport, and a line of SCHEMES.
+A scheme is a function from the link's text to a name and a transport, and a line of SCHEMES. Its inverse, from a name
+and a transport to the text, is a line of WRITERS.
 """
 
 from __future__ import annotations
@@ -8,18 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from routerd.links import wall
-from routerd.links.hysteria2 import hysteria2
-from routerd.links.shadowsocks import shadowsocks
-from routerd.links.trojan import trojan
-from routerd.links.vless import vless
-from routerd.links.vmess import vmess
+from routerd.links.hysteria2 import hysteria2, hysteria2_link
+from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
+from routerd.links.trojan import trojan, trojan_link
+from routerd.links.vless import vless, vless_link
+from routerd.links.vmess import vmess, vmess_link
 from routerd.links.wall import LinkError
-from routerd.links.wireguard import wg_quick, wireguard
+from routerd.links.wireguard import wg_quick, wireguard, wireguard_link
 from routerd.transports import Transport
 
-__all__ = ["SCHEMES", "LinkError", "Named", "parse", "wg_quick"]
+__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "export", "parse", "wg_quick"]
 
 LONGEST = 16384
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]{0,31})://")
@@ -33,6 +35,15 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
+}
+
+WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes that kind alone
+    "shadowsocks": shadowsocks_link,
+    "hysteria2": hysteria2_link,
+    "vless": vless_link,
+    "vmess": vmess_link,
+    "trojan": trojan_link,
+    "wireguard": wireguard_link,
 }
 
 
@@ -53,6 +64,11 @@ def parse(text: str) -> Named:
         return Named(transport.server, transport)
     name, transport_ = read(joined(text))
     return Named(wall.name(name) or transport_.server, transport_)
+
+
+def export(named: Named) -> str:
+    """The share link of a transport: `parse(export(named)) == named`."""
+    return WRITERS[named.transport.kind](named.name, named.transport)
 
 
 def joined(text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote
 
 from routerd.links import wall
-from routerd.links.uri import Uri, decoded, server, split
+from routerd.links.uri import Uri, decoded, server, split, written
 from routerd.links.wall import LinkError
 from routerd.transports.shadowsocks import METHODS, METHODS_2022, Shadowsocks
 
@@ -25,6 +26,16 @@ def shadowsocks(text: str) -> tuple[str, Shadowsocks]:
     host, port = server(uri)
     method, password = credentials(uri)
     return uri.name, Shadowsocks(host, port, method, password)
+
+
+def shadowsocks_link(name: str, transport: Shadowsocks) -> str:
+    """SIP002: the 2022 ciphers in plain, the others in base64."""
+    method, password = transport.method, transport.password
+    if method in METHODS_2022:
+        userinfo = f"{method}:{quote(password, safe='')}"
+    else:
+        userinfo = urlsafe_b64encode(f"{method}:{password}".encode()).decode().rstrip("=")
+    return written("ss", userinfo, (transport.server, transport.port), {}, name)
 
 
 def unwrapped(text: str) -> str:

@@ -25,6 +25,31 @@ def network(query: Query, server: str) -> Network:
     return WebSocket(wall.path(query.get("path") or "/", "WebSocket path"), host_header(host))
 
 
+def query_of(security: Security, network: Network) -> Query:
+    """What `security` and `network` read: the inverse of both."""
+    return security_query(security) | network_query(network)
+
+
+def network_query(network: Network) -> Query:
+    match network:
+        case WebSocket(path, host):
+            return {"type": "ws", "path": path, "host": host}
+        case None:
+            return {"type": "tcp"}
+
+
+def security_query(security: Security) -> Query:
+    match security:
+        case Tls(sni, fingerprint, alpn, pins, names):
+            lists = {"alpn": ",".join(alpn), "pcs": ",".join(pins), "vcn": ",".join(names)}
+            return {"security": "tls", "sni": sni, "fp": fingerprint} | lists
+        case Reality(sni, public_key, short_id, spider, fingerprint, mldsa65):
+            keys = {"pbk": public_key, "sid": short_id, "spx": spider, "pqv": mldsa65}
+            return {"security": "reality", "sni": sni, "fp": fingerprint} | keys
+        case None:
+            return {"security": "none"}
+
+
 def host_header(value: str) -> str:
     """A host, and maybe a port."""
     match = re.fullmatch(r"(.+?)(?::([0-9]+))?", value) if value.count(":") <= 1 else None

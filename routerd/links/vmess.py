@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 
 from routerd.links import stream, wall
 from routerd.links.uri import Query, decoded, server, split
@@ -11,6 +12,7 @@ from routerd.transports.vmess import CIPHERS, UNENCRYPTED, Vmess
 
 # v2rayN's key: the URI's (github.com/2dust/v2rayN/wiki/Description-of-VMess-share-link)
 RENAMED = {"net": "type", "type": "headerType", "tls": "security", "scy": "encryption"}
+WRITTEN = {new: old for old, new in RENAMED.items()}
 
 
 def vmess(text: str) -> tuple[str, Vmess]:
@@ -30,6 +32,15 @@ def from_json(found: Query) -> tuple[str, Vmess]:
     query = {RENAMED.get(key, key): value for key, value in found.items()}
     host, port = wall.host(found.get("add", "")), wall.port(found.get("port", ""))
     return found.get("ps", ""), built(host, port, found.get("id", ""), query)
+
+
+def vmess_link(name: str, transport: Vmess) -> str:
+    """The v2rayN form: every client reads it, the URI form only the newer ones."""
+    query = {"encryption": transport.cipher, "headerType": "none"}
+    query |= stream.query_of(transport.security, transport.network)
+    head = {"v": "2", "ps": name, "add": transport.server, "port": str(transport.port), "id": transport.uuid}
+    body = head | {"aid": "0"} | {WRITTEN.get(key, key): value for key, value in query.items() if value}
+    return "vmess://" + b64encode(json.dumps(body, ensure_ascii=False).encode()).decode()
 
 
 def members(body: str) -> Query:
