@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from routerd.links import wall
+from routerd.links import unknown, wall
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
 from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
 from routerd.links.trojan import trojan, trojan_link
+from routerd.links.trojan_go import trojan_go
 from routerd.links.vless import vless, vless_link
 from routerd.links.vmess import vmess, vmess_link
 from routerd.links.wall import LinkError
@@ -24,6 +25,7 @@ from routerd.transports import Transport
 __all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "export", "parse", "wg_quick"]
 
 LONGEST = 16384
+INTERFACE = re.compile(r"^[ \t]*\[interface\]", re.IGNORECASE | re.MULTILINE)
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]{0,31})://")
 
 SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
@@ -35,6 +37,7 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
+    "trojan-go": trojan_go,
 }
 
 WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes that kind alone
@@ -49,21 +52,23 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`name` is the link's own, fit to be shown; the server's where it has none."""
+    """`name` is the link's own, fit to be shown; the server's where it has none. `source`: the link, or the file."""
 
     name: str
     transport: Transport
+    source: str = field(default="", repr=False, compare=False)
 
 
 def parse(text: str) -> Named:
     """One share link, or one wg-quick file. Raises LinkError and nothing else."""
     if len(text) > LONGEST:
         raise LinkError(f"The link is longer than {LONGEST} characters.")
-    if re.search(r"^\s*\[interface\]", text.lstrip("\ufeff"), re.IGNORECASE | re.MULTILINE):
-        name, transport = "", wg_quick(text.lstrip("\ufeff"))
-        return Named(transport.server, transport)
-    name, transport_ = read(joined(text))
-    return Named(wall.name(name) or transport_.server, transport_)
+    if INTERFACE.search(text):
+        transport = wg_quick(text.lstrip("\ufeff"))
+        return Named(transport.server, transport, text)
+    link = joined(text)
+    name, transport_ = read(link)
+    return Named(wall.name(name) or transport_.server, transport_, link)
 
 
 def export(named: Named) -> str:
@@ -77,14 +82,16 @@ def joined(text: str) -> str:
     if sum(bool(SCHEME.match(line.strip())) for line in lines) > 1:
         raise LinkError("There are several links here; give one at a time.")
     body, sign, fragment = "".join(line.strip() for line in lines).partition("#")
-    return "".join(char for char in body if not wall.invisible(char)).strip() + sign + fragment
+    return wall.shown(body).strip() + sign + wall.shown(fragment)
 
 
 def read(link: str) -> tuple[str, Transport]:
     match = SCHEME.match(link)
     if not match:
-        raise LinkError(f"This is not a share link; one begins with {', '.join(SCHEMES)} and ://.")
+        known = unknown.of_text(link)
+        raise LinkError(known or f"This is not a share link; one begins with {', '.join(SCHEMES)} and ://.")
     scheme = match[1].lower()
     if scheme not in SCHEMES:
-        raise LinkError(f"Links of this kind are not supported; allowed: {', '.join(SCHEMES)}.")
+        known = unknown.of_scheme(scheme)
+        raise LinkError(known or f"Links of this kind are not supported; allowed: {', '.join(SCHEMES)}.")
     return SCHEMES[scheme](f"{scheme}://{link[match.end() :]}")

@@ -1,11 +1,14 @@
-"""ss:// links: SIP002, plain for the 2022 ciphers (SIP022), and the old form that is base64 from end to end."""
+"""ss:// links: SIP002, plain for the 2022 ciphers (SIP022), and the old form that is base64 from end to end.
+
+Outline's `prefix` is passed over: it changes what a censor sees, not what the server needs (docs/decisions/0013).
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
-from routerd.links import wall
+from routerd.links import sip003, wall
 from routerd.links.uri import Uri, decoded, server, split, written
 from routerd.links.wall import LinkError
 from routerd.transports.shadowsocks import METHODS, METHODS_2022, Shadowsocks
@@ -21,11 +24,10 @@ ALIASES = {
 
 def shadowsocks(text: str) -> tuple[str, Shadowsocks]:
     uri = split(unwrapped(text))
-    if uri.query.get("plugin"):
-        raise LinkError("The link needs a SIP003 plugin, and plugins are not supported yet.")
     host, port = server(uri)
     method, password = credentials(uri)
-    return uri.name, Shadowsocks(host, port, method, password)
+    name, options = sip003.plugin(uri.query["plugin"]) if uri.query.get("plugin") else ("", "")
+    return uri.name, Shadowsocks(host, port, method, password, name, options)
 
 
 def shadowsocks_link(name: str, transport: Shadowsocks) -> str:
@@ -35,7 +37,8 @@ def shadowsocks_link(name: str, transport: Shadowsocks) -> str:
         userinfo = f"{method}:{quote(password, safe='')}"
     else:
         userinfo = urlsafe_b64encode(f"{method}:{password}".encode()).decode().rstrip("=")
-    return written("ss", userinfo, (transport.server, transport.port), {}, name)
+    plugin = f"{transport.plugin};{transport.plugin_options}" if transport.plugin else ""
+    return written("ss", userinfo, (transport.server, transport.port), {"plugin": plugin}, name)
 
 
 def unwrapped(text: str) -> str:

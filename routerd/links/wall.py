@@ -13,6 +13,7 @@ LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 PATH = re.compile(r"/[!-~]{0,1023}")
+BLANKS = str.maketrans("\t\r\n", "   ")
 LONGEST_TEXT = 1024
 LONGEST_NAME = 64
 
@@ -31,15 +32,19 @@ def invisible(char: str) -> bool:
     return category[0] == "C" or category in ("Zl", "Zp")
 
 
+def shown(text: str) -> str:
+    """Without what hides or reverses."""
+    return text if text.isprintable() else "".join(char for char in text if not invisible(char))
+
+
 def name(text: str) -> str:
     """A name for people: emoji and any script, nothing that hides or reverses."""
-    seen = "".join(" " if char in "\t\r\n" else "" if invisible(char) else char for char in text)
-    return " ".join(seen.split())[:LONGEST_NAME].strip()
+    return " ".join(shown(text.translate(BLANKS)).split())[:LONGEST_NAME].strip()
 
 
 def text(value: str, what: str) -> str:
     """A password or the like: anything that can be seen."""
-    if not value or len(value) > LONGEST_TEXT or any(map(invisible, value)):
+    if not value or len(value) > LONGEST_TEXT or shown(value) != value:
         raise LinkError(f"The {what} is missing, too long, or has characters that cannot be seen.")
     return value
 

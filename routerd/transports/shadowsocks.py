@@ -1,4 +1,7 @@
-"""Shadowsocks, the AEAD ciphers and the 2022 edition, by sing-box. Clear of plugins."""
+"""Shadowsocks, the AEAD ciphers and the 2022 edition, by sing-box, maybe in one of its own disguises.
+
+They are named after SIP003 plugins and speak like them, but are no programs: sing-box has them within.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ METHODS_2022 = {  # and the bytes of their keys (SIP022)
 
 @dataclass(frozen=True, slots=True)
 class Shadowsocks:
-    """`password`: for the 2022 methods one base64 key, or several joined by colons."""
+    """`password`: for the 2022 methods one base64 key, or several joined by colons.
+
+    `plugin`: obfs-local or v2ray-plugin, for TCP alone. `plugin_options`: SIP003's, key=value;key=value.
+    """
 
     kind: ClassVar[str] = "shadowsocks"
 
@@ -33,6 +39,8 @@ class Shadowsocks:
     port: int
     method: str
     password: str = field(repr=False)
+    plugin: str = ""
+    plugin_options: str = field(default="", repr=False)
 
     def launch(self, name: str, slot: int) -> Launch:
         outbound: dict[str, object] = {
@@ -42,4 +50,8 @@ class Shadowsocks:
             "method": self.method,
             "password": self.password,
         }
-        return singbox.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp", "udp"))
+        ports = ((self.port, self.port),)
+        if self.plugin:  # its UDP would go out beside the disguise
+            outbound |= {"plugin": self.plugin, "plugin_opts": self.plugin_options, "network": "tcp"}
+            return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "tcp"))
+        return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "tcp", "udp"))

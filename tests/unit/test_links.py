@@ -51,6 +51,23 @@ def refused(link: str) -> str:
         (f"ss://{b64('aes-256-gcm:pw')}@h.example:1", Shadowsocks("h.example", 1, "aes-256-gcm", "pw")),
         (f"ss://{b64('aes-256-gcm:p@:/#w@h.example:1')}", Shadowsocks("h.example", 1, "aes-256-gcm", "p@:/#w")),
         ("ss://aes-256-gcm:p%3Aw@h.example:1", Shadowsocks("h.example", 1, "aes-256-gcm", "p:w")),
+        (
+            f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?outline=1&prefix=%16%03%01#n",
+            Shadowsocks("h.example", 1, "aes-256-gcm", "pw"),
+        ),
+        (
+            f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=simple-obfs%3Bobfs%3Dtls%3Bobfs-host%3Dc.example",
+            Shadowsocks("h.example", 1, "aes-256-gcm", "pw", "obfs-local", "obfs=tls;obfs-host=c.example"),
+        ),
+        (
+            f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=v2ray-plugin%3Btls%3Bhost%3Dc.example%3Bpath%3D%2Fa%5C%3Bb",
+            Shadowsocks("h.example", 1, "aes-256-gcm", "pw", "v2ray-plugin", r"tls;mode=websocket;host=c.example;path=/a\;b"),
+        ),
+        ("trojan-go://p@h.example?sni=s.example", Trojan("h.example", 443, "p", Tls("s.example"))),
+        (
+            "trojan-go://p@h.example:1/?type=ws&host=c.example&path=%2Fa",
+            Trojan("h.example", 1, "p", Tls("c.example"), WebSocket("/a", "c.example")),
+        ),
         ("hy2://h.example", Hysteria2("h.example", 443, "h.example", "")),
         ("hy2://u:p@h.example:7-9/", Hysteria2("h.example", 7, "h.example", "u:p", ((7, 9),))),
         (
@@ -142,7 +159,12 @@ def test_a_link_that_says_checking_stays_on_is_read(link: str) -> None:
 @pytest.mark.parametrize(
     ("link", "reason"),
     [
-        (f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=obfs-local%3Bobfs%3Dhttp", "plugin"),
+        (f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=kcptun%3Bmode%3Dfast", "plugin"),
+        (f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=%2Fbin%2Fsh", "plugin"),
+        (f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=v2ray-plugin%3Btls%3Bcert%3D%2Fetc%2Fshadow", "options"),
+        (f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=v2ray-plugin%3Btls", "host="),
+        (f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=v2ray-plugin%3Bmode%3Dquic", "mode"),
+        (f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=obfs-local%3Bobfs-host%3Da%0Ab", "host name"),
         (f"ss://{b64('rc4-md5:pw')}@h.example:1", "cipher"),
         (f"ss://{b64('none:pw')}@h.example:1", "cipher"),
         ("ss://2022-blake3-aes-128-gcm:c2hvcnQ%3D@h.example:1", "16 bytes"),
@@ -170,8 +192,14 @@ def test_a_link_that_says_checking_stays_on_is_read(link: str) -> None:
         ("trojan://p%00@h.example", "password"),
         ("trojan://p@h.example?security=none", "no encryption"),
         (f"wireguard://{SAFE_KEY}@h.example?publickey={SAFE_KEY}&address=10.0.0.2&reserved=1,2,3", "reserved"),
-        ("ssr://abc", "not supported"),
+        ("ssr://abc", "ShadowsocksR"),
+        ("nonsense://abc", "not supported"),
         ("hello", "not a share link"),
+        ("trojan-go://p@h.example?encryption=ss%3Baes-128-gcm%3Bx", "encryption=ss"),
+        ("trojan-go://p@h.example?type=h2", "network"),
+        ("naive+https://u:p@h.example", "NaiveProxy"),
+        ("obfs4 192.0.2.1:443 0123456789012345678901234567890123456789 cert=x iat-mode=0", "Tor bridge"),
+        ("client\ndev tun\nremote h.example 1194\n", "OpenVPN"),
         ("trojan://p@h.example\ntrojan://p@h.example", "several links"),
         ("x" * 20000, "longer"),
     ],

@@ -81,7 +81,11 @@ def shadowsocks(draw: st.DrawFn) -> Shadowsocks:
     if size := METHODS_2022.get(method):
         parts = draw(st.lists(st.binary(min_size=size, max_size=size), min_size=1, max_size=3))
         password = ":".join(b64encode(part).decode() for part in parts)
-    return Shadowsocks(draw(hosts), draw(ports), method, password)
+    return Shadowsocks(draw(hosts), draw(ports), method, password, *draw(plugins))
+
+
+plugins = st.sampled_from([("", ""), ("obfs-local", "obfs=http"), ("obfs-local", "obfs=tls;obfs-host=c.example"),
+                           ("v2ray-plugin", r"tls;mode=websocket;host=c.example;path=/a\;b;mux=0")])  # fmt: skip
 
 
 @st.composite
