@@ -66,6 +66,8 @@ def parse(text: str) -> Named:
     if INTERFACE.search(text):
         transport = wg_quick(text.lstrip("\ufeff"))
         return Named(transport.server, transport, text)
+    if known := unknown.of_text(text):
+        raise LinkError(known)
     link = joined(text)
     name, transport_ = read(link)
     return Named(wall.name(name) or transport_.server, transport_, link)
@@ -88,8 +90,7 @@ def joined(text: str) -> str:
 def read(link: str) -> tuple[str, Transport]:
     match = SCHEME.match(link)
     if not match:
-        known = unknown.of_text(link)
-        raise LinkError(known or f"This is not a share link; one begins with {', '.join(SCHEMES)} and ://.")
+        raise LinkError(f"This is not a share link; one begins with {', '.join(SCHEMES)} and ://.")
     scheme = match[1].lower()
     if scheme not in SCHEMES:
         known = unknown.of_scheme(scheme)

@@ -123,9 +123,9 @@ def shadowsocks(method: str, password: str, at: Place, plugin: str, name: str) -
 
 
 def plugin(name: str, options: Mapping[str, str]) -> str:
-    """SIP003's list of options; those with an empty value are left out, those that are True have none."""
+    """SIP003's list of options; those with an empty value are left out."""
     return ";".join([name, *(f"{key}={escaped(value)}" for key, value in options.items() if value)])
 
 
 def escaped(value: str) -> str:
-    return "".join("\\" + char if char in "\\;=" else char for char in value)
+    return "".join("\\" + char if char in "\\;" else char for char in value)

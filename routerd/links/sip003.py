@@ -12,6 +12,7 @@ from routerd.links.wall import LinkError
 
 ALLOWED = ("obfs-local", "v2ray-plugin")
 ALIASES = {"simple-obfs": "obfs-local", "obfs": "obfs-local"}
+BACKSLASH = "\\"
 OPTION = re.compile(r"((?:\\.|[^\\;=])+)(?:=((?:\\.|[^\\;])*))?")
 OPTIONS = {"obfs-local": {"obfs", "obfs-host", "obfs-uri"}, "v2ray-plugin": {"mode", "tls", "host", "path", "mux"}}
 
@@ -42,8 +43,8 @@ def unescaped(text: str) -> str:
 
 
 def written(pairs: dict[str, str]) -> str:
-    """What is "" is left out; the values have been through the wall and need no backslashes but these."""
-    return ";".join(f"{key}={re.sub(r'([;=])', r'\\\1', value)}" for key, value in pairs.items() if value)
+    """What is "" is left out; the values have been through the wall and need no other backslashes."""
+    return ";".join(f"{key}={value.replace(';', BACKSLASH + ';')}" for key, value in pairs.items() if value)
 
 
 def obfs(found: dict[str, str]) -> str:
