@@ -6,7 +6,20 @@ import re
 from collections.abc import Iterator
 
 from routerd.links import document, unknown
-from routerd.links.document import Json, Link, Piece, child, flag, insecure, place, text, texts, uri, with_password
+from routerd.links.document import (
+    Json,
+    Link,
+    Piece,
+    child,
+    flag,
+    insecure,
+    items,
+    place,
+    text,
+    texts,
+    uri,
+    with_password,
+)
 from routerd.links.uri import Query
 from routerd.links.wall import LinkError
 
@@ -15,7 +28,7 @@ HEADERS_NOT_CARRIED = "It wants HTTP headers, or XHTTP settings, which a link ca
 
 
 def pieces(found: Json) -> Iterator[Piece]:
-    return document.pieces(document.items(found, "proxies"), link)
+    return document.pieces(items(found, "proxies"), link)
 
 
 def link(entry: Json) -> str:
@@ -30,8 +43,8 @@ def link(entry: Json) -> str:
 
 
 def shadowsocks(entry: Json) -> str:
-    name, password = text(entry, "name"), text(entry, "password")
-    return document.shadowsocks(text(entry, "cipher"), password, place(entry), plugin(entry), name)
+    method, password = text(entry, "cipher"), text(entry, "password")
+    return document.shadowsocks(method, password, place(entry), plugin(entry), name(entry))
 
 
 def plugin(entry: Json) -> str:
@@ -52,30 +65,31 @@ def plugin(entry: Json) -> str:
 
 
 def v2ray_plugin(options: Json, host: str) -> str:
-    document_plugin = {"mode": text(options, "mode"), "host": host, "path": text(options, "path")}
-    document_plugin |= {"mux": "" if flag(options, "mux") or not text(options, "mux") else "0"}
+    found = {"mode": text(options, "mode"), "host": host, "path": text(options, "path")}
+    found |= {"mux": "" if flag(options, "mux") or not text(options, "mux") else "0"}
     if flag(options, "skip-cert-verify"):
-        document_plugin["insecure"] = "1"
+        found["insecure"] = "1"
     name = "v2ray-plugin;tls" if flag(options, "tls") else "v2ray-plugin"
-    return document.plugin(name, document_plugin)
+    return document.plugin(name, found)
 
 
 def vless(entry: Json) -> str:
     query = {"encryption": text(entry, "encryption") or "none", "flow": text(entry, "flow")}
-    return uri("vless", text(entry, "uuid"), place(entry), query | stream(entry, "none"), text(entry, "name"))
+    return uri("vless", text(entry, "uuid"), place(entry), query | stream(entry, "none"), name(entry))
 
 
 def vmess(entry: Json) -> str:
     if text(entry, "alterId") not in ("", "0"):
         raise LinkError("It is of the old VMess (alterId is not 0), which servers no longer accept.")
     query = {"encryption": text(entry, "cipher") or "auto"} | stream(entry, "none")
-    return uri("vmess", text(entry, "uuid"), place(entry), query, text(entry, "name"))
+    return uri("vmess", text(entry, "uuid"), place(entry), query, name(entry))
 
 
 def trojan(entry: Json) -> str:
     if flag(child(entry, "ss-opts"), "enabled"):
         raise LinkError("It is Trojan-Go with Shadowsocks inside, which the engine has not.")
-    return uri("trojan", text(entry, "password"), place(entry), stream(entry, "tls"), text(entry, "name"))
+    query = stream({"sni": text(entry, "server")} | entry, "tls")
+    return uri("trojan", text(entry, "password"), place(entry), query, name(entry))
 
 
 def stream(entry: Json, default: str) -> Query:
@@ -216,7 +230,6 @@ def name(entry: Json) -> str:
     return text(entry, "name")
 
 
-items = document.items
 KINDS: dict[str, Link] = {
     "ss": shadowsocks,
     "vless": vless,

@@ -84,7 +84,7 @@ def tls(entry: Json) -> Query:
     reality, utls = child(found, "reality"), child(found, "utls")
     query = {
         "security": "reality" if flag(reality, "enabled") else "tls",
-        "sni": text(found, "server_name"),
+        "sni": text(found, "server_name") or text(entry, "server"),
         "alpn": texts(found, "alpn"),
         "fp": text(utls, "fingerprint") if flag(utls, "enabled") else "",
         "pbk": text(reality, "public_key"),

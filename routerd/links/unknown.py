@@ -62,7 +62,7 @@ def of_scheme(scheme: str) -> str:
 
 def of_text(text: str) -> str:
     """The sentence for what is known by its looks."""
-    if is_bridge(text):
+    if all(map(is_bridge, text.splitlines() or [""])):
         return CANNOT.format("A Tor bridge")
     return CANNOT.format("OpenVPN") if is_ovpn(text) else ""
 

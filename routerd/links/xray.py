@@ -53,11 +53,11 @@ def by_uuid(kind: str, entry: Json, server: Json, name: str) -> str:
         if text(user, "alterId") not in ("", "0"):
             raise LinkError("It is of the old VMess (alterId is not 0), which servers no longer accept.")
         own = {"encryption": text(user, "security") or "auto"}
-    return uri(kind, text(user, "id"), place(server, "address"), own | stream(entry), name)
+    return uri(kind, text(user, "id"), place(server, "address"), own | stream(entry, text(server, "address")), name)
 
 
 def by_server(kind: str, entry: Json, server: Json, name: str) -> str:
-    where, query = place(server, "address"), stream(entry)
+    where, query = place(server, "address"), stream(entry, text(server, "address"))
     match kind:
         case "trojan":
             return uri(kind, text(server, "password"), where, query, name)
@@ -74,9 +74,11 @@ def by_server(kind: str, entry: Json, server: Json, name: str) -> str:
     return with_password(scheme, text(user, "user"), text(user, "pass"), where, own, name)
 
 
-def stream(entry: Json) -> Query:
+def stream(entry: Json, server: str) -> Query:
+    """`server`: the name to ask for, where the settings give none."""
     found = child(entry, "streamSettings")
-    return security(found) | network(found)
+    query = security(found) | network(found)
+    return query | {"sni": query.get("sni") or server}
 
 
 def security(found: Json) -> Query:

@@ -63,6 +63,14 @@ def refused(link: str) -> str:
             f"ss://{b64('aes-256-gcm:pw')}@h.example:1/?plugin=v2ray-plugin%3Btls%3Bhost%3Dc.example%3Bpath%3D%2Fa%5C%3Bb",
             Shadowsocks("h.example", 1, "aes-256-gcm", "pw", "v2ray-plugin", r"tls;mode=websocket;host=c.example;path=/a\;b"),
         ),
+        (
+            f"vmess://{b64(f'auto:{UUID}@h.example:1')}?remarks=n&obfs=websocket&path=/a&obfsParam=c.example&tls=1&peer=s.example",
+            Vmess("h.example", 1, UUID, "auto", Tls("s.example"), WebSocket("/a", "c.example")),
+        ),
+        (
+            f"vmess://{b64(f'auto:{UUID}@h.example:1')}?obfs=websocket&obfsParam=%7B%22Host%22%3A%22c.example%22%7D",
+            Vmess("h.example", 1, UUID, "auto", None, WebSocket("/", "c.example")),
+        ),
         ("trojan-go://p@h.example?sni=s.example", Trojan("h.example", 443, "p", Tls("s.example"))),
         (
             "trojan-go://p@h.example:1/?type=ws&host=c.example&path=%2Fa",
@@ -188,6 +196,9 @@ def test_a_link_that_says_checking_stays_on_is_read(link: str) -> None:
         (vmess_json(aid=64), "aid"),
         (vmess_json(tls="", scy="none"), "no encryption"),
         (vmess_json(port=443.5), "port"),
+        (f"vmess://{b64(f'auto:{UUID}@h.example:1')}?alterId=64", "alterId"),
+        (f"vmess://{b64(f'auto:{UUID}@h.example:1')}?obfs=mkcp", "network"),
+        (f"vmess://{b64(f'auto:{UUID}@h.example:1')}?tls=1&allowInsecure=1", "certificate checking off"),
         ("vmess://" + b64("[" * 9000), "JSON"),
         ("trojan://p%00@h.example", "password"),
         ("trojan://p@h.example?security=none", "no encryption"),
