@@ -6,7 +6,7 @@ A document's entries become share links first, so that all that is read passes t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from routerd.links import Named, forms, notes, parse, wall
 from routerd.links.document import Piece
@@ -60,6 +60,14 @@ def outcomes(text: str) -> Iterator[Named | Rejected]:
             yield found if len(seen) > before else Rejected(piece.shown, DUPLICATE)
         else:
             yield found
+
+
+def described(named: Named) -> dict[str, object]:
+    """A transport as the commands and the API show it, with its link, which is the owner's."""
+    transport = named.transport
+    values = {at.name: getattr(transport, at.name) for at in fields(transport) if at.repr}
+    plain = {key: value for key, value in values.items() if isinstance(value, str | int)}
+    return {"name": named.name, "kind": transport.kind, "uri": named.source, **plain}
 
 
 def judged(piece: Piece) -> Named | Rejected:
