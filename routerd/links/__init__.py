@@ -63,11 +63,12 @@ def parse(text: str) -> Named:
     """One share link, or one wg-quick file. Raises LinkError and nothing else."""
     if len(text) > LONGEST:
         raise LinkError(f"The link is longer than {LONGEST} characters.")
-    if INTERFACE.search(text):
-        transport = wg_quick(text.lstrip("\ufeff"))
-        return Named(transport.server, transport, text)
-    if known := unknown.of_text(text):
-        raise LinkError(known)
+    if not SCHEME.match(text):
+        if INTERFACE.search(text):
+            transport = wg_quick(text.lstrip("\ufeff"))
+            return Named(transport.server, transport, text)
+        if known := unknown.of_text(text):
+            raise LinkError(known)
     link = joined(text)
     name, transport_ = read(link)
     return Named(wall.name(name) or transport_.server, transport_, link)
@@ -81,7 +82,7 @@ def export(named: Named) -> str:
 def joined(text: str) -> str:
     """One line of what a chat may have broken into several, without the invisible marks around it."""
     lines = text.splitlines()
-    if sum(bool(SCHEME.match(line.strip())) for line in lines) > 1:
+    if len(lines) > 1 and sum(bool(SCHEME.match(line.strip())) for line in lines) > 1:
         raise LinkError("There are several links here; give one at a time.")
     body, sign, fragment = "".join(line.strip() for line in lines).partition("#")
     return wall.shown(body).strip() + sign + wall.shown(fragment)
