@@ -63,8 +63,8 @@ def websocket(draw: random.Random) -> str:
 
 def vmess(draw: random.Random) -> str:
     body = {"v": "2", "ps": f"{draw.choice(NAMES)} {draw.randint(1, 999)}", "add": host(draw), "port": "443"}
-    body |= {"aid": "0", "id": uuid(draw), "scy": "auto", "net": "ws", "type": "none", "host": "cdn.example.com", "path": "/vm"}
-    body |= {"tls": "tls", "sni": "cdn.example.com", "alpn": "", "fp": "chrome"}
+    body |= {"aid": "0", "id": uuid(draw), "scy": "auto", "net": "ws", "type": "none", "host": "cdn.example.com"}
+    body |= {"path": "/vm", "tls": "tls", "sni": "cdn.example.com", "alpn": "", "fp": "chrome"}
     return "vmess://" + b64encode(json.dumps(body).encode()).decode()
 
 
