@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Launch
+from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports import singbox
-from routerd.transports.doors import upstreams
+from routerd.transports.doors import Proto, upstreams
 
 METHODS = (
     "aes-128-gcm",
@@ -42,7 +42,7 @@ class Shadowsocks:
     plugin: str = ""
     plugin_options: str = field(default="", repr=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "type": "shadowsocks",
             "server": self.server,
@@ -50,8 +50,9 @@ class Shadowsocks:
             "method": self.method,
             "password": self.password,
         }
-        ports = ((self.port, self.port),)
+        protos: tuple[Proto, ...] = ("tcp", "udp")
         if self.plugin:  # its UDP would go out beside the disguise
             outbound |= {"plugin": self.plugin, "plugin_opts": self.plugin_options, "network": "tcp"}
-            return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "tcp"))
-        return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "tcp", "udp"))
+            protos = ("tcp",)
+        allowed = upstreams(self.server, ((self.port, self.port),), *protos)
+        return singbox.launch(name, slot, outbound, allowed, via)
