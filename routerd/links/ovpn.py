@@ -16,7 +16,6 @@ from routerd.links.wall import LinkError
 from routerd.transports.openvpn import MTU, Control, OpenVpn, Proto, blocks, written
 
 LONGEST = 1 << 16
-IS_ONE = re.compile(r"^[ \t]*(remote[ \t]+\S+|<connection>)", re.MULTILINE)
 WORD = re.compile(r"[A-Za-z0-9:_+.@!-]{1,400}")
 SUBJECT = re.compile(r"[A-Za-z0-9 :_+.@,=/*()-]{1,200}")
 PEM = re.compile(r"-----BEGIN [A-Za-z0-9 -]+-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END [A-Za-z0-9 -]+-----")
@@ -61,10 +60,6 @@ class _Read:
     single: dict[str, list[str]] = field(default_factory=dict)
     blocks: dict[str, str] = field(default_factory=dict)
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-def is_ovpn(text: str) -> bool:
-    return IS_ONE.search(text) is not None and "://" not in text.partition("\n")[0]
 
 
 def ovpn(text: str) -> tuple[str, OpenVpn]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Launch, Link
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch, Link
 from routerd.transports.doors import upstreams
 
 PORT = 53  # the client knows no other
@@ -20,6 +20,8 @@ class Iodine:
     """`server` is whom it asks: a resolver, or the tunnel's own server. `domain` is the one that leads there."""
 
     kind: ClassVar[str] = "iodine"
+    engine: ClassVar[Engine] = Engine("iodine")
+    carries: ClassVar[Carries] = Carries(ipv6=False, hidden=False)
 
     server: str
     domain: str

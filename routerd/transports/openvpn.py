@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from routerd.model import UPSTREAM_SLOT, Launch, Link, mark
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch, Link, mark
 from routerd.transports.doors import upstreams
 
 Proto = Literal["udp", "tcp"]
@@ -36,6 +36,8 @@ class OpenVpn:
     """
 
     kind: ClassVar[str] = "openvpn"
+    engine: ClassVar[Engine] = Engine("openvpn")
+    carries: ClassVar[Carries] = Carries()
 
     server: str
     port: int

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 
-from .recipes import Recipe, Seat, bracket
+from .recipe import Recipe, Seat, bracket
 
 
 def _static_key() -> str:
