@@ -16,7 +16,7 @@ from .household import Load
 from .lab import Lab
 from .net import wait_until
 from .servers import Server
-from .test_household import _echo
+from .test_kinds import _ask
 
 SERVERS = ["ss2022", "trojan", "wireguard"]
 # The inner one, and the outer one: an engine in an engine, a tunnel in an engine, an engine in a tunnel.
@@ -50,7 +50,7 @@ def test_a_household_goes_through_both_and_the_provider_sees_the_outer_one_alone
             answer = lab.phone.curl("https://blocked.example/ip", flag)
             assert answer.stdout.strip() == seen, answer.stderr
         for address in ("198.51.100.10", "2001:db8:51::10"):
-            assert b"hello" in lab.phone.call(partial(_echo, address, 7))
+            assert b"hello" in lab.phone.call(partial(_ask, address, 7))
         blob = lab.phone.curl("https://blocked.example/blob/10000000", "-o", "/dev/null", "-w", "%{size_download}")
         assert blob.stdout == "10000000"
         box.wait(lambda s: all(t["bytes_down"] > 10_000_000 for t in s["transports"]), 5, "both have carried it")
@@ -68,7 +68,7 @@ def scene(lab: Lab, inner: str, outer: str, *others: str, pps: int = LEAST) -> I
         box.wait_warm(2 + len(others))
         box.wait_open(inner)
         capture = lab.capture(servers, bulk=True)
-        with Load(lab, udp_pps=pps) as load:
+        with Load(lab, udp_pps=pps, tcp_per_s=pps / 20) as load:
             wait_until(lambda: sum(load.counts().answered.values()) > 300, 15, "the household is served")
             yield box
         box.stop()
@@ -123,7 +123,7 @@ def test_an_outer_one_that_another_needs_is_not_removed_and_when_it_is_disabled_
 @pytest.mark.parametrize("refused", [False, True], ids=["in silence", "by reset"])
 def test_a_blocked_outer_one_moves_both_and_the_inner_one_is_not_blamed(lab: Lab, refused: bool) -> None:
     outer = lab.server("trojan")
-    with scene(lab, "ss2022", "trojan", "wireguard", pps=200) as box:
+    with scene(lab, "ss2022", "trojan", "wireguard", pps=100) as box:
         blocked = censor.ip_drop([outer.address4, outer.address6])
         with lab.censor(censor.sni_reset([outer.hostname]) if refused else blocked):
             if refused:
@@ -136,7 +136,7 @@ def test_a_blocked_outer_one_moves_both_and_the_inner_one_is_not_blamed(lab: Lab
 
 
 def test_an_inner_one_that_is_dead_is_left_and_the_outer_one_carries_the_household(lab: Lab) -> None:
-    with scene(lab, "ss2022", "trojan", pps=200) as box:
+    with scene(lab, "ss2022", "trojan", pps=100) as box:
         inner = lab.server("ss2022")
         inner.host.sh("ip link set eth0 down")
         try:
