@@ -30,10 +30,10 @@ def inside(plugin: str, inner: Shadowsocks) -> ShadowTls:
 def shadowtls_link(name: str, transport: ShadowTls) -> str:
     plugin = f"shadow-tls;host={transport.sni};password={transport.cover_password};version=3"
     place = transport.server, transport.port
-    return written("ss", _user(transport.method, transport.password), place, {"plugin": plugin}, name)
+    return written("ss", userinfo(transport.method, transport.password), place, {"plugin": plugin}, name)
 
 
-def _user(method: str, password: str) -> str:
+def userinfo(method: str, password: str) -> str:
     """Plain for the 2022 ciphers, in base64 for the others (SIP002)."""
     if method in METHODS_2022:
         return written_user(method, password)

@@ -67,7 +67,7 @@ def over_http(chosen: str, query: Query, server: str) -> Network:
     return Xhttp(path, host, mode, judged(query["extra"], mode) if query.get("extra") else "")
 
 
-def network_query(network: Network) -> dict[str, str]:
+def network_query(network: Network) -> Query:
     """The inverse of `network`."""
     match network:
         case None:
@@ -81,6 +81,23 @@ def network_query(network: Network) -> dict[str, str]:
             return {"type": "httpupgrade", "path": path, "host": host}
         case Xhttp(path, host, mode, extra):
             return {"type": "xhttp", "path": path, "host": host, "mode": mode, "extra": extra}
+
+
+def query_of(security: Security, network: Network) -> Query:
+    """What `security` and `network` read: the inverse of both."""
+    return security_query(security) | network_query(network)
+
+
+def security_query(security: Security) -> Query:
+    match security:
+        case Tls(sni, fingerprint, alpn, pins, names):
+            lists = {"alpn": ",".join(alpn), "pcs": ",".join(pins), "vcn": ",".join(names)}
+            return {"security": "tls", "sni": sni, "fp": fingerprint} | lists
+        case Reality(sni, public_key, short_id, spider, fingerprint, mldsa65):
+            keys = {"pbk": public_key, "sid": short_id, "spx": spider, "pqv": mldsa65}
+            return {"security": "reality", "sni": sni, "fp": fingerprint} | keys
+        case None:
+            return {"security": "none"}
 
 
 def host_header(value: str) -> str:

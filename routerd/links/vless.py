@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from routerd.links import stream, wall
-from routerd.links.uri import decoded, server, split
+from routerd.links.uri import decoded, server, split, written
 from routerd.links.wall import LinkError
 from routerd.transports.vless import FLOWS, Vless
 
@@ -26,3 +26,9 @@ def vless(text: str) -> tuple[str, Vless]:
     if flow and (network or security is None):
         raise LinkError("The Vision flow needs plain TCP with TLS or REALITY.")
     return uri.name, Vless(host, port, wall.uuid(decoded(uri.userinfo)), security, network, flow, encryption)
+
+
+def vless_link(name: str, transport: Vless) -> str:
+    query = {"encryption": transport.encryption} | stream.query_of(transport.security, transport.network)
+    place = (transport.server, transport.port)
+    return written("vless", transport.uuid, place, query | {"flow": transport.flow}, name)

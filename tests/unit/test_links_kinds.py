@@ -114,7 +114,7 @@ def test_v2rayns_json_names_the_members_of_grpc_and_xhttp_in_its_own_way() -> No
         ("anytls://h.example", "password"),
         ("anytls://p@h.example?insecure=1", "certificate checking off"),
         ("anytls://p@h.example?security=reality", "something other than TLS"),
-        (shadow("obfs-local;obfs=http"), "plugin"),
+        (shadow("cloak;x=y"), "plugin"),
         (shadow("shadow-tls;host=s.example;password=c;version=2"), "before version 3"),
         (shadow("shadow-tls;password=c;version=3"), "host name"),
         (shadow("shadow-tls;host=s.example;version=3"), "password of ShadowTLS"),
