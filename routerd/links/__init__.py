@@ -12,10 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from routerd.links import unknown, wall
+from routerd.links.anytls import anytls, anytls_link
+from routerd.links.http import http, http_link
+from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
 from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
+from routerd.links.shadowtls import shadowtls_link
+from routerd.links.socks import socks, socks_link
+from routerd.links.ssh import ssh, ssh_link
 from routerd.links.trojan import trojan, trojan_link
 from routerd.links.trojan_go import trojan_go
+from routerd.links.tuic import tuic, tuic_link
 from routerd.links.vless import vless, vless_link
 from routerd.links.vmess import vmess, vmess_link
 from routerd.links.wall import LinkError
@@ -37,6 +44,17 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
+    "tuic": tuic,
+    "anytls": anytls,
+    "hysteria": hysteria,
+    "ssh": ssh,
+    "socks": socks,
+    "socks4": socks,
+    "socks4a": socks,
+    "socks5": socks,
+    "socks5h": socks,
+    "http": http,
+    "https": http,
     "trojan-go": trojan_go,
 }
 
@@ -47,6 +65,13 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
     "vmess": vmess_link,
     "trojan": trojan_link,
     "wireguard": wireguard_link,
+    "tuic": tuic_link,
+    "anytls": anytls_link,
+    "shadowtls": shadowtls_link,
+    "hysteria": hysteria_link,
+    "ssh": ssh_link,
+    "socks": socks_link,
+    "http": http_link,
 }
 
 

@@ -13,11 +13,11 @@ from routerd.transports.trojan import Trojan
 def trojan(text: str) -> tuple[str, Trojan]:
     uri = split(text)
     host, port = server(uri, "443")
-    security = stream.security(uri.query, host, "tls")
+    security, network = stream.riding(uri.query, host, "tls")
     if security is None:
         raise LinkError("The link has no encryption at all: Trojan needs security=tls.")
     password = wall.text(decoded(uri.userinfo), "password")
-    return uri.name, Trojan(host, port, password, security, stream.network(uri.query, host))
+    return uri.name, Trojan(host, port, password, security, network)
 
 
 def trojan_link(name: str, transport: Trojan) -> str:

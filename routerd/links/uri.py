@@ -78,6 +78,22 @@ def server(uri: Uri, default_port: str = "") -> tuple[str, int]:
     return wall.host(uri.host), wall.port(uri.port or default_port)
 
 
+def user_and_password(uri: Uri, longest: int = 255) -> tuple[str, str]:
+    """`user:password`, each percent-encoded by itself; either may be missing."""
+    user, _, password = uri.userinfo.partition(":")
+    found = decoded(user), decoded(password)
+    for value in filter(None, found):
+        wall.text(value, "user or password")
+        if len(value.encode()) > longest:
+            raise LinkError(f"The user or the password is longer than {longest} bytes.")
+    return found
+
+
+def written_user(user: str, password: str = "") -> str:
+    """The inverse."""
+    return f"{quote(user, safe='')}:{quote(password, safe='')}" if user or password else ""
+
+
 def written(scheme: str, userinfo: str, place: tuple[str, int | str], query: Mapping[str, str], name: str) -> str:
     """What `split` takes apart: the inverse. `userinfo` is encoded already; what is empty is left out."""
     host, port = place

@@ -19,8 +19,7 @@ def vless(text: str) -> tuple[str, Vless]:
     encryption = uri.query.get("encryption") or "none"
     if not ENCRYPTION.fullmatch(encryption):
         raise LinkError("The VLESS encryption is not one that is supported; allowed: none, mlkem768x25519plus.….")
-    security = stream.security(uri.query, host, "none")
-    network = stream.network(uri.query, host)
+    security, network = stream.riding(uri.query, host, "none")
     flow = wall.one_of(uri.query.get("flow", ""), FLOWS, "flow (flow=)")
     if security is None and encryption == "none":
         raise LinkError("The link has no encryption at all: security=tls or security=reality is needed.")

@@ -42,6 +42,10 @@ def from_json(found: Query) -> tuple[str, Vmess]:
     if found.get("aid") not in (None, "", "0"):
         raise LinkError("The link is of the old VMess (aid is not 0), which servers no longer accept.")
     query = {RENAMED.get(key, key): value for key, value in found.items()}
+    if query.get("type") == "grpc":
+        query |= {"serviceName": query.get("path", ""), "authority": query.get("host", "")}
+    if query.get("type") in ("grpc", "xhttp", "splithttp"):
+        query["mode"] = query.get("headerType", "").replace("none", "")
     host, port = wall.host(found.get("add", "")), wall.port(found.get("port", ""))
     return found.get("ps", ""), built(host, port, found.get("id", ""), query)
 
@@ -106,8 +110,8 @@ def plain(value: str | int) -> str:
 
 
 def built(host: str, port: int, user: str, query: Query) -> Vmess:
-    security = stream.security(query, host, "none")
+    security, network = stream.riding(query, host, "none")
     cipher = wall.one_of(query.get("encryption") or "auto", CIPHERS, "cipher (scy)")
     if security is None and cipher in UNENCRYPTED:
         raise LinkError("The link has no encryption at all: TLS, or a cipher such as auto, is needed.")
-    return Vmess(host, port, wall.uuid(user), cipher, security, stream.network(query, host))
+    return Vmess(host, port, wall.uuid(user), cipher, security, network)

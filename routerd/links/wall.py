@@ -139,6 +139,13 @@ def hexadecimal(value: str, what: str, sizes: Collection[int]) -> str:
     return value.lower()
 
 
+def visible(value: str, what: str, longest: int = 256) -> str:
+    """ASCII without a space, or nothing."""
+    if not re.fullmatch(r"[!-~]*", value) or len(value) > longest:
+        raise LinkError(f"The {what} is too long, or has characters that do not belong there.")
+    return value
+
+
 def path(value: str, what: str) -> str:
     """An HTTP path, with its leading slash and maybe a query."""
     slashed = value if value.startswith("/") else "/" + value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import Proto, upstreams
 
@@ -34,6 +34,7 @@ class Shadowsocks:
     """
 
     kind: ClassVar[str] = "shadowsocks"
+    engine: ClassVar[Engine] = singbox.ENGINE
 
     server: str
     port: int
@@ -41,6 +42,10 @@ class Shadowsocks:
     password: str = field(repr=False)
     plugin: str = ""
     plugin_options: str = field(default="", repr=False)
+
+    @property
+    def carries(self) -> Carries:
+        return Carries(udp=not self.plugin)
 
     def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
@@ -55,4 +60,4 @@ class Shadowsocks:
             outbound |= {"plugin": self.plugin, "plugin_opts": self.plugin_options, "network": "tcp"}
             protos = ("tcp",)
         allowed = upstreams(self.server, ((self.port, self.port),), *protos)
-        return singbox.launch(name, slot, outbound, allowed, via)
+        return singbox.launch(name, slot, outbound, allowed, self.carries, via)

@@ -182,7 +182,7 @@ def test_a_link_that_says_checking_stays_on_is_read(link: str) -> None:
         ("hy2://p@h.example:9-7", "backwards"),
         ("hy2://p@h.example?ech=AAAA", "ech="),
         (f"vless://{UUID}@h.example:1", "no encryption at all"),
-        (f"vless://{UUID}@h.example:1?security=tls&type=xhttp", "network"),
+        (f"vless://{UUID}@h.example:1?security=tls&type=carrier-pigeon", "network"),
         (f"vless://{UUID}@h.example:1?security=tls&fp=unsafe", "fingerprint"),
         (f"vless://{UUID}@h.example:1?security=tls&flow=x", "flow"),
         (f"vless://{UUID}@h.example:1?security=tls&type=ws&flow=xtls-rprx-vision", "Vision"),

@@ -18,8 +18,8 @@ from routerd.transports.trojan import Trojan
 from routerd.transports.vless import FLOWS, Vless
 from routerd.transports.vmess import CIPHERS, UNENCRYPTED, Vmess
 from routerd.transports.wireguard import WireGuard
-from routerd.transports.xray import Reality, Tls, WebSocket
-from routerd.links.stream import ALPN, FINGERPRINTS
+from routerd.transports.xray import Grpc, HttpUpgrade, Reality, Tls, WebSocket, Xhttp
+from routerd.links.stream import ALPN, FINGERPRINTS, XHTTP_MODES
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "engines"
 SOURCES = sorted(GOLDEN.glob("*/link.txt")) + sorted(GOLDEN.glob("*/wg.conf"))
@@ -65,12 +65,13 @@ tls = st.builds(
 reality = st.builds(
     Reality, hosts, url_keys, st.binary(max_size=8).map(bytes.hex), paths, st.sampled_from(FINGERPRINTS), st.just("")
 )
-websocket = st.builds(
-    WebSocket,
-    paths,
-    st.one_of(hosts.map(bracketed), st.builds(lambda h, p: f"{h}:{p}", hosts.filter(lambda h: ":" not in h), ports)),
+header = st.one_of(hosts.map(bracketed), st.builds(lambda h, p: f"{h}:{p}", hosts.filter(lambda h: ":" not in h), ports))
+websocket = st.builds(WebSocket, paths, header) | st.builds(HttpUpgrade, paths, header)
+grpc = st.builds(Grpc, st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20), st.just("") | header, st.booleans())
+networks = st.none() | websocket | grpc | st.builds(Xhttp, paths, header, st.sampled_from(XHTTP_MODES))
+rides = st.tuples(tls | reality, networks).filter(
+    lambda ride: not (isinstance(ride[0], Reality) and isinstance(ride[1], WebSocket | HttpUpgrade))
 )
-networks = st.none() | websocket
 ranges = st.tuples(ports, ports).map(lambda pair: (min(pair), max(pair)))
 
 
@@ -101,7 +102,7 @@ def hysteria2(draw: st.DrawFn) -> Hysteria2:
 
 @st.composite
 def vless(draw: st.DrawFn) -> Vless:
-    security, network = draw(tls | reality), draw(networks)
+    security, network = draw(rides)
     flow = draw(st.sampled_from(FLOWS)) if network is None else ""
     return Vless(draw(hosts), draw(ports), draw(uuids), security, network, flow)
 
@@ -114,9 +115,9 @@ def vless_encrypted(draw: st.DrawFn) -> Vless:
 
 @st.composite
 def vmess(draw: st.DrawFn) -> Vmess:
-    security = draw(st.none() | tls | reality)
+    security, network = draw(rides | st.tuples(st.none(), networks))
     ciphers = [cipher for cipher in CIPHERS if security or cipher not in UNENCRYPTED]
-    return Vmess(draw(hosts), draw(ports), draw(uuids), draw(st.sampled_from(ciphers)), security, draw(networks))
+    return Vmess(draw(hosts), draw(ports), draw(uuids), draw(st.sampled_from(ciphers)), security, network)
 
 
 interfaces = (st.ip_addresses(v=4) | st.ip_addresses(v=6)).flatmap(
@@ -138,7 +139,7 @@ transports = {
     "hysteria2": hysteria2(),
     "vless": vless() | vless_encrypted(),
     "vmess": vmess(),
-    "trojan": st.builds(Trojan, hosts, ports, secrets, tls | reality, networks),
+    "trojan": st.builds(lambda *found: Trojan(*found[:3], *found[3]), hosts, ports, secrets, rides),
     "wireguard": wireguard,
 }
 
