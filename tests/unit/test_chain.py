@@ -7,7 +7,6 @@ from ipaddress import ip_address
 
 import pytest
 
-from routerd.links import parse
 from routerd.model import UPSTREAM_SLOT, Down, Link, Starting, State, Tproxy, Up, beneath, mark
 from routerd.plan import plan
 from routerd.settings import Settings, SettingsError, parse_settings
