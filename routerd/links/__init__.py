@@ -122,7 +122,8 @@ def joined(text: str) -> str:
     lines = text.splitlines()
     if len(lines) > 1 and sum(bool(SCHEME.match(line.strip())) for line in lines) > 1:
         raise LinkError("There are several links here; give one at a time.")
-    body, sign, fragment = "".join(line.strip() for line in lines).partition("#")
+    one = "".join(line.strip() for line in lines) if len(lines) > 1 else text.strip()
+    body, sign, fragment = one.partition("#")
     return wall.shown(body).strip() + sign + wall.shown(fragment)
 
 
