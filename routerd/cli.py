@@ -21,8 +21,8 @@ from routerd.links.bulk import Rejected, described, outcomes
 
 DIAGNOSIS = 40  # seconds; the daemon ends it after 30
 LIMIT = 1 << 20  # bytes that can be imported at once
-_JSON = json.JSONEncoder(ensure_ascii=False)
 LARGEST = 1 << 26  # bytes of a list that is only looked at
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 class Refused(Exception):
