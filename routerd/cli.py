@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from routerd import __version__
-from routerd.links import LinkError, Named, parse
+from routerd.links import LinkError, Named, parse, pieces
 
 DIAGNOSIS = 40  # seconds; the daemon ends it after 30
 LIMIT = 1 << 20  # bytes of a list of links
@@ -212,7 +212,7 @@ def _import(arguments: argparse.Namespace) -> None:
     found = [_described(text, named) for text, named in parsed]
     if not arguments.dry_run:
         for (text, named), entry in zip(parsed, found, strict=True):
-            body = {"uri" if "://" in text else "config": text, "name": named.name}
+            body = {"config" if "[interface]" in text.lower() else "uri": text, "name": named.name}
             entry["name"] = _ask(arguments, "POST", "/transports", body)["name"]
     verb = "would add" if arguments.dry_run else "added"
     lines = [f"{verb} {t['name']} ({t['kind']})" for t in found] + [f"rejected: {r['reason']}" for r in rejected]
@@ -229,10 +229,10 @@ def _described(text: str, named: Named) -> dict[str, Any]:
 
 
 def _pieces(text: str) -> list[str]:
-    """A wg-quick file is one piece; of a list of links each line is."""
+    """A wg-quick file is one piece; of a list of links each line is, but for bridge lines, which are one together."""
     if "[interface]" in text.lower():
         return [text]
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return pieces(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _read(source: str) -> str:

@@ -15,13 +15,14 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from routerd.links import LinkError, parse, wg_quick
-from routerd.model import LAST_SLOT
-from routerd.transports import Transport
+from routerd.links import LinkError, bridges, parse, wg_quick
+from routerd.model import LAST_SLOT, PATIENCE
+from routerd.transports import SLOW, Transport
+from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
 LEAST_SOURCES, MOST_SOURCES = 3, 8
-SECRET = ("uri", "config")  # keys whose values are never shown, of whatever type they are
+SECRET = ("uri", "config", "bridges")  # keys whose values are never shown, of whatever type they are
 LIMIT = 1 << 20  # bytes of clearway.toml
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
 # By different operators in different countries: no censor has most of them. What they answer does not matter.
@@ -56,6 +57,10 @@ class Entry:
     transport: Transport
     enabled: bool = True
     ipv6: bool = True
+
+    @property
+    def patience(self) -> float:
+        return SLOW.get(self.transport.kind, PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,8 @@ def _entry(table: Table, read: Read) -> Entry:
     name = _name(table)
     enabled, ipv6 = table.take("enabled", bool, True), table.take("ipv6", bool, True)
     sources = [key for key in ("uri", "config", "file") if key in table.values]
+    if not sources and table.values.get("kind") == Tor.kind:
+        return Entry(name, _tor(table), enabled, ipv6)
     if len(sources) != 1:
         raise table.fail("uri", "give exactly one of uri (a share link), config (wg-quick text), file (its path)")
     text = table.take(sources[0], str)
@@ -205,6 +212,17 @@ def _entry(table: Table, read: Read) -> Entry:
         raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
     table.done()
     return Entry(name, transport, enabled, ipv6)
+
+
+def _tor(table: Table) -> Tor:
+    """Written out: kind = "tor", and the bridge lines as a list."""
+    table.take("kind", str)
+    lines = table.strings("bridges")
+    table.done()
+    try:
+        return bridges(lines)
+    except LinkError as e:
+        raise table.fail("bridges", str(e)) from e
 
 
 def _name(table: Table) -> str:

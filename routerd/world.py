@@ -17,7 +17,7 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
-from routerd.host.children import ENGINES, Child, Children
+from routerd.host.children import Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import NftError
@@ -27,6 +27,7 @@ from routerd.host.rulesets import Rulesets
 from routerd.host.traffic import Traffic
 from routerd.model import (
     DIRECT_SLOT,
+    ENGINES,
     LAST_SLOT,
     UPSTREAM_SLOT,
     Direct,
@@ -37,6 +38,7 @@ from routerd.model import (
     Link,
     Misapplied,
     Plan,
+    Progressed,
     Resolved,
     WanChanged,
 )
@@ -60,7 +62,7 @@ class World:
         self._put = put
         self._rulesets = Rulesets()
         self._links = Links()
-        self._children = Children(self._ended)
+        self._children = Children(self._ended, lambda name, percent: put(Progressed(name, percent)), state)
         self._traffic = Traffic()
         self._prober = Prober(put, self._traffic.count)
         self._vigil = Vigil(put, self._traffic, self._prober)
@@ -308,7 +310,7 @@ def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
 
 
 def _child(launch: Launch) -> Child:
-    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot)
+    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps)
 
 
 def _exits(plan: Plan) -> dict[int, Child | Direct]:

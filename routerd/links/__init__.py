@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from routerd.links import wall
+from routerd.links.bridges import bridges, is_bridge, pieces, tor, tor_link
 from routerd.links.hysteria2 import hysteria2
 from routerd.links.shadowsocks import shadowsocks
 from routerd.links.trojan import trojan
@@ -19,7 +20,7 @@ from routerd.links.wall import LinkError
 from routerd.links.wireguard import wg_quick, wireguard
 from routerd.transports import Transport
 
-__all__ = ["SCHEMES", "LinkError", "Named", "parse", "wg_quick"]
+__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "bridges", "parse", "pieces", "wg_quick"]
 
 LONGEST = 16384
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]{0,31})://")
@@ -33,7 +34,13 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
+    "tor": tor,
 }
+WRITERS: dict[str, Callable[..., str]] = {
+    "tor": tor_link,
+}
+
+NAMELESS = {"tor": "Tor"}  # what a transport is called that has no one server to be called after
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,16 @@ def parse(text: str) -> Named:
     if re.search(r"^\s*\[interface\]", text.lstrip("\ufeff"), re.IGNORECASE | re.MULTILINE):
         name, transport = "", wg_quick(text.lstrip("\ufeff"))
         return Named(transport.server, transport)
+    if lines := bridge_lines(text):
+        return Named(NAMELESS["tor"], bridges(lines))
     name, transport_ = read(joined(text))
-    return Named(wall.name(name) or transport_.server, transport_)
+    return Named(wall.name(name) or NAMELESS.get(transport_.kind) or transport_.server, transport_)
+
+
+def bridge_lines(text: str) -> list[str]:
+    """The lines of a text that is made of bridge lines alone; none for any other."""
+    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()]
+    return lines if all(map(is_bridge, lines)) else []
 
 
 def joined(text: str) -> str:

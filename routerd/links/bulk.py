@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from routerd.links import Named, parse, wall
+from routerd.links import Named, parse, pieces, wall
 from routerd.links.wall import LinkError
 
 
@@ -25,7 +25,7 @@ class Import:
 def read_all(text: str) -> Import:
     """A list of share links, one in each line, in plain or in base64. Never raises."""
     transports, rejected = [], []
-    for line in filter(None, (line.strip() for line in plain(text).splitlines())):
+    for line in pieces(filter(None, (line.strip() for line in plain(text).splitlines()))):
         try:
             transports.append(parse(line))
         except LinkError as e:

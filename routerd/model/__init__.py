@@ -16,6 +16,7 @@ from routerd.model.event import (
     Finding,
     Misapplied,
     Probed,
+    Progressed,
     Resolved,
     Sample,
     Sign,
@@ -28,6 +29,7 @@ from routerd.model.plan import Clock, Plan, Probe, Route, Rule, Service
 from routerd.model.slots import (
     DIAGNOSE_SLOT,
     DIRECT_SLOT,
+    ENGINES,
     FLOW_MASK,
     LAST_SLOT,
     OWN_FLOW,
@@ -37,17 +39,19 @@ from routerd.model.slots import (
     UPSTREAM_SLOT,
     mark,
 )
-from routerd.model.state import Down, Health, Starting, State, Up
+from routerd.model.state import PATIENCE, Down, Health, Starting, State, Up
 from routerd.model.status import Problem, Status, TransportStatus
 from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream
 
 __all__ = [
     "DIAGNOSE_SLOT",
     "DIRECT_SLOT",
+    "ENGINES",
     "FLOW_MASK",
     "LAST_SLOT",
     "OWN_FLOW",
     "OWN_SLOT",
+    "PATIENCE",
     "SLOT_MASK",
     "SLOT_SHIFT",
     "UPSTREAM_SLOT",
@@ -75,6 +79,7 @@ __all__ = [
     "Probe",
     "Probed",
     "Problem",
+    "Progressed",
     "Refuse",
     "Resolved",
     "Route",

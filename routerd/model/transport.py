@@ -49,9 +49,12 @@ Exit = Tproxy | Link | Direct | Refuse
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a transport's own packets may go in clear: one address, one protocol, ports first..last."""
+    """Where a transport's own packets may go in clear: one address, one protocol, ports first..last.
 
-    address: Address
+    `address` None: anywhere outside, for an engine whose servers are not known beforehand.
+    """
+
+    address: Address | None
     proto: Literal["tcp", "udp"]
     first: int
     last: int
@@ -62,7 +65,9 @@ class Launch:
     """What should run for one transport.
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
-    holds the engine's configuration, secrets included, and is never printed.
+    holds the engine's configuration, secrets included, and is never printed. `marks`: the engine marks its own packets;
+    else the ruleset does, by the user that it runs as. `asks`: it looks up names by itself. `keeps`: it has files that
+    outlive a restart, in its working directory.
     """
 
     name: str
@@ -71,3 +76,6 @@ class Launch:
     exit: Tproxy | Link
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
+    marks: bool = True
+    asks: bool = False
+    keeps: bool = False

@@ -12,6 +12,7 @@ from typing import Literal
 from routerd.model import (
     DIAGNOSE_SLOT,
     DIRECT_SLOT,
+    ENGINES,
     OWN_SLOT,
     UPSTREAM_SLOT,
     Launch,
@@ -46,6 +47,9 @@ def _rules(
     yield Rule(family, 5010, MAIN, mark=mark(UPSTREAM_SLOT))
     if diagnosing:
         yield Rule(family, 5012, MAIN, mark=mark(DIAGNOSE_SLOT))
+    for launch in launches:
+        if not launch.marks:  # while it connects, its packets have no mark yet; the ruleset gives them one
+            yield Rule(family, 5014, MAIN, uid=ENGINES + launch.slot)
     for launch in launches:
         yield Rule(family, 5020 + launch.slot, TABLES + launch.slot, mark=mark(launch.slot))
     yield Rule(family, 5200, TABLES + OWN_SLOT, mark=mark(OWN_SLOT))

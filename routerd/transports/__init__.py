@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from routerd.model import Launch
 from routerd.transports.hysteria2 import Hysteria2
 from routerd.transports.shadowsocks import Shadowsocks
+from routerd.transports.tor import Tor
 from routerd.transports.trojan import Trojan
 from routerd.transports.vless import Vless
 from routerd.transports.vmess import Vmess
@@ -36,5 +37,8 @@ class Transport(Protocol):
 
 
 KINDS: dict[str, type[Transport]] = {
-    kind.kind: kind for kind in (Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard)
+    kind.kind: kind for kind in (Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard, Tor)
 }
+# Seconds from the start to the first probe that comes through, where a kind needs more than PATIENCE: tor fetches what
+# it must know of its network, and over a slow bridge that takes minutes the first time.
+SLOW: dict[str, float] = {"tor": 180.0}

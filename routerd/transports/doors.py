@@ -13,9 +13,17 @@ Proto = Literal["tcp", "udp"]
 Ports = tuple[int, int]  # first, last
 
 
-def tproxy(slot: int, *, quic: bool = True) -> Tproxy:
-    """The transparent port of `slot`. `quic`: whether the engine carries UDP 443."""
-    return Tproxy(FIRST_PORT + slot, quic=quic)
+def tproxy(slot: int, *, quic: bool = True, udp: bool = True) -> Tproxy:
+    """The transparent port of `slot`. `quic`, `udp`: whether the engine carries UDP 443, or any UDP."""
+    return Tproxy(FIRST_PORT + slot, quic=quic, udp=udp)
+
+
+ANY_PORT = (1, 65535)
+
+
+def anywhere(proto: Proto, *ports: Ports) -> tuple[Upstream, ...]:
+    """For an engine whose servers are not known beforehand. docs/security.md says which may, and why."""
+    return tuple(Upstream(None, proto, first, last) for first, last in ports)
 
 
 def upstreams(server: str, ports: tuple[Ports, ...], *protos: Proto) -> tuple[Upstream, ...]:
