@@ -23,6 +23,7 @@ from routerd.transports.tor import Tor
 MOST_RESOLVERS = 4
 LEAST_SOURCES, MOST_SOURCES = 3, 8
 SECRET = ("uri", "config", "bridges")  # keys whose values are never shown, of whatever type they are
+BRIDGES = "bridges.txt"  # those that everybody has; read when there is no transport
 LIMIT = 1 << 20  # bytes of clearway.toml
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
 # By different operators in different countries: no censor has most of them. What they answer does not matter.
@@ -81,6 +82,7 @@ class Settings:
     metered: bool = False
     time_sources: tuple[str, ...] = TIME_SOURCES
     transports: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
+    own_ladder: bool = False  # the owner has set up no transport: these are the ones that we know of
 
     @property
     def enabled(self) -> tuple[Entry, ...]:
@@ -155,6 +157,8 @@ class Table:
 def _settings(top: Table, read: Read) -> Settings:
     wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
     watchdog, web, time = top.table("watchdog"), top.table("web"), top.table("time")
+    builtin, listed = policy.take("builtin", bool, True), _transports(top.tables("transport"), read)
+    ladder = _builtin(read) if builtin and not listed else {}
     settings = Settings(
         wan=_ifname(wan, "interface"),
         lan=_ifname(lan, "interface"),
@@ -171,7 +175,8 @@ def _settings(top: Table, read: Read) -> Settings:
         large=_urls(watchdog, "large", LARGE, empty=True),
         metered=wan.take("metered", bool, False),
         time_sources=_time_sources(time),
-        transports=_transports(top.tables("transport"), read),
+        transports=listed or MappingProxyType(ladder),
+        own_ladder=bool(ladder),
     )
     if settings.wan == settings.lan:
         raise SettingsError(f"lan.interface: {settings.lan!r} is the WAN's too; they must differ")
@@ -190,6 +195,21 @@ def _transports(tables: list[Table], read: Read) -> Mapping[str, Entry]:
             raise table.fail("name", f"{_shown(entry.name)} is taken by another transport; names must differ")
         found[entry.name] = entry
     return MappingProxyType(found)
+
+
+def _builtin(read: Read) -> dict[str, Entry]:
+    """Tor over the bridges of a file, a transport for each kind of bridge, in the order of the file."""
+    try:
+        lines = [line for line in read(BRIDGES).splitlines() if line.strip() and not line.startswith("#")]
+    except OSError:
+        return {}
+    try:
+        known = bridges(lines).bridges
+    except LinkError as e:
+        raise SettingsError(f"{BRIDGES}: {e}") from e
+    kinds = dict.fromkeys(bridge.by for bridge in known)
+    names = {by: f"Tor ({by or 'plain'})" for by in kinds}
+    return {names[by]: Entry(names[by], Tor(tuple(b for b in known if b.by == by))) for by in kinds}
 
 
 def _entry(table: Table, read: Read) -> Entry:

@@ -346,7 +346,8 @@ def _place(end: str, at: Upstream) -> str:
     """The server's address, protocol and ports, as the destination (`d`) or the source (`s`) of a packet."""
     ports = f"{at.first}-{at.last}" if at.first != at.last else str(at.first)
     if not at.address:
-        return f"{at.proto} {end}port {ports} {at.proto} {end}port != {NOT_FOR_ENGINES}"
+        spared = f" {at.proto} {end}port != {NOT_FOR_ENGINES}" if at.first != at.last else ""
+        return f"{at.proto} {end}port {ports}{spared}"
     return f"{'ip6' if at.address.version == 6 else 'ip'} {end}addr {at.address} {at.proto} {end}port {ports}"
 
 

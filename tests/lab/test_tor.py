@@ -4,14 +4,18 @@ import socket
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
 from . import censor
 from .box import Box
 from .capture import Allowed
+from .household import Pulse
 from .lab import Lab
+from .net import wait_until
 from .tornet import BRIDGE4, BRIDGE6, BRIDGE_PORT, OBFS4_PORT, RELAYS4, RELAYS6, TorNet
+from .topology import RESOLVERS4, SITE
 
 SERVERS = ["ss2022"]
 SLOWEST = 90.0  # seconds for tor to come up on a busy machine
@@ -70,3 +74,70 @@ def ask(address: str) -> bytes:
         sock.connect((address, 443))
         sock.send(b"hello")
         return sock.recv(2048)
+
+
+def test_how_much_goes_through(lab: Lab, tor: TorNet) -> None:
+    with Box(lab, [], extra=entry(tor.obfs4)) as box:
+        box.wait_open("tor", SLOWEST)
+        url = "https://blocked.example/blob/10000000"
+        answer = lab.phone.curl(url, "-o", "/dev/null", "-w", "%{size_download} %{speed_download}", timeout=60)
+        size, speed = answer.stdout.split()
+        assert size == "10000000", answer.stderr
+        print(f"through the lab's Tor, over obfs4 and three hops: {float(speed) * 8 / 1e6:.0f} Mbit/s")
+
+
+def test_a_blocked_bridge_is_left_for_the_next_rung_and_tor_is_a_rung_itself(lab: Lab, tor: TorNet) -> None:
+    server = lab.server("ss2022")
+    with Box(lab, ["ss2022"], extra=entry(tor.obfs4)) as box:
+        box.wait_open("tor", SLOWEST)
+        box.wait_warm(2)
+        with Pulse(lab, "https://blocked.example/", interval=0.5, timeout=3) as pulse:
+            time.sleep(2)
+            with lab.censor(censor.ip_drop([BRIDGE4])):
+                box.wait_open("ss2022", 30)
+                pulse.wait_ok(5)
+        print(f"seconds without service: {pulse.longest():.1f}")
+        with lab.censor(censor.ip_drop([server.address4, server.address6])):
+            box.wait_open("tor", SLOWEST)
+            assert lab.phone.curl("https://blocked.example/ip", "-4", timeout=20).stdout.strip() == RELAYS4
+
+
+def test_a_box_without_any_transport_says_what_it_tries_and_opens(lab: Lab, tor: TorNet) -> None:
+    box = Box(lab, [])
+    (box.folder / "etc").mkdir()
+    (box.folder / "etc" / "bridges.txt").write_text(f"# the lab's\n{tor.obfs4}\n")
+    with box:
+        box.wait(lambda status: "trying Tor (obfs4): " in titles(status), SLOWEST, "progress in Status")
+        box.wait_open("Tor (obfs4)", SLOWEST)
+        box.wait(lambda status: "(Tor (obfs4))" in titles(status), 5, "what it uses, in Status")
+        assert lab.phone.curl("https://blocked.example/ip", "-4", timeout=20).stdout.strip() == RELAYS4
+
+
+def titles(status: dict[str, Any]) -> str:
+    return " ".join(problem["title"] for problem in status["problems"] if problem["code"] == "own_ladder")
+
+
+FRONT, STUN = SITE["front.example"], SITE["open.example"]
+FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
+MEEK = f"meek_lite 192.0.2.20:80 {FINGERPRINT} url=https://blocked.example/ front={FRONT.name}"
+SNOWFLAKE = (
+    f"snowflake 192.0.2.3:80 {FINGERPRINT} fingerprint={FINGERPRINT} url=https://blocked.example/ fronts={FRONT.name} "
+    f"ice=stun:{STUN.name}:3478"
+)
+
+
+@pytest.mark.parametrize(("line", "port"), [(MEEK, "tcp"), (SNOWFLAKE, "udp")], ids=["meek_lite", "snowflake"])
+def test_a_helper_finds_its_front_by_doh_and_reaches_it(lab: Lab, tor: TorNet, line: str, port: str) -> None:
+    """There is no meek server and no broker here: what is shown is that the way to them is open, and no more than it."""
+    fronts = [Allowed(address, "tcp", 443) for address in (FRONT.address4, FRONT.address6)]
+    stuns = [Allowed(address, "udp", 3478) for address in (STUN.address4, STUN.address6)]
+    resolvers = [Allowed(address, "tcp", 443) for address in RESOLVERS4]
+    capture = lab.capture([*fronts, *resolvers, *(stuns if port == "udp" else [])])
+    began = time.time()
+    with Box(lab, [], extra=entry(line)):
+        wait_until(lambda: any(capture.sent(one.address4, began) for one in (FRONT, STUN)), 30, "the front is asked", 0.5)
+        if port == "udp":
+            wait_until(lambda: capture.sent(STUN.address4, began) or capture.sent(STUN.address6, began), 30, "STUN", 0.5)
+        time.sleep(3)
+    verdict = capture.stop()
+    assert verdict.clean, str(verdict)

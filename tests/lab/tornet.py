@@ -6,6 +6,7 @@ tor is told of it as any box may tell its tor something: by /etc/tor/torrc-defau
 
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ RELAYS4, RELAYS6 = "203.0.113.40", "2001:db8:113::40"
 BRIDGE4, BRIDGE6 = "203.0.113.41", "2001:db8:113::41"
 OBFS4_PORT, BRIDGE_PORT = 443, 5101
 RELAYS = {"authority": 5001, "first": 5002, "second": 5003}
-READY_SECONDS = 120.0
+READY_SECONDS = 150.0
+FIRST_VOTE = 20  # seconds: at times that are multiples of it; relays that are not there by then wait a minute for the next
 COMMON = """
 TestingTorNetwork 1
 Log notice stdout
@@ -30,9 +32,12 @@ AUTHORITY = """
 AuthoritativeDirectory 1
 V3AuthoritativeDirectory 1
 ContactInfo lab@example.com
-TestingV3AuthInitialVotingInterval 10 seconds
-TestingV3AuthInitialVoteDelay 2 seconds
-TestingV3AuthInitialDistDelay 2 seconds
+TestingV3AuthInitialVotingInterval 20 seconds
+TestingV3AuthInitialVoteDelay 4 seconds
+TestingV3AuthInitialDistDelay 4 seconds
+V3AuthVotingInterval 60 seconds
+V3AuthVoteDelay 5 seconds
+V3AuthDistDelay 5 seconds
 TestingDirAuthVoteExit *
 TestingDirAuthVoteGuard *
 TestingDirAuthVoteHSDir *
@@ -70,6 +75,7 @@ class TorNet:
     def up(cls, lab: Lab) -> "TorNet":
         relays, bridge = server_host(lab.net, "tor-relays", 40), server_host(lab.net, "tor-bridge", 41)
         net = cls(relays, bridge, _authority(relays))
+        wait_until(lambda: time.time() % FIRST_VOTE < 4, READY_SECONDS, "the moment after a vote", 0.1)
         for name, port in RELAYS.items():
             _tor(relays, name, f"{net.authority}Address {RELAYS4}\nORPort {RELAYS4}:{port}\n{EXIT}{AUTHORITY if name == 'authority' else ''}")
         _tor(bridge, "bridge", f"{net.authority}Address {BRIDGE4}\nORPort {BRIDGE4}:{BRIDGE_PORT}\n{BRIDGE}")

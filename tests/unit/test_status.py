@@ -86,6 +86,16 @@ def test_without_a_transport_the_owner_is_told_to_add_one() -> None:
     assert codes(NOBODY, State()) == ["no_transport"]
 
 
+def test_a_box_with_a_ladder_of_its_own_says_what_it_is_trying_and_then_what_it_uses() -> None:
+    own = replace(HOME, own_ladder=True)
+    state = replace(standing(a=Starting(0), b=Starting(0)), errors={"b": "45 % of its way into the network"})
+    (problem,) = shown(own, state).problems
+    assert (problem.code, problem.severity) == ("own_ladder", "info")
+    assert "trying a, b: 45 % of its way" in problem.title
+    (problem,) = shown(own, standing("b", a=Starting(0), b=Up(0, 1))).problems
+    assert "(b)" in problem.title
+
+
 def test_without_settings_only_the_settings_are_the_problem() -> None:
     state = replace(standing(a=REST), faults={"settings": "wan.interface: is missing"})
     (problem,) = shown(None, state).problems
