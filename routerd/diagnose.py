@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from routerd.daemon import Daemon
@@ -88,6 +89,8 @@ def _server(daemon: Daemon, entry: Entry) -> Server:
     known = (transport.server,) if is_address(transport.server) else daemon.state.addresses.get(transport.server, ())
     if not known:
         raise ValueError("its server's name has no address yet")
+    if ip_address(known[0]).is_unspecified:
+        raise ValueError("Tor has no one server there to look at; diagnose a site instead")
     proto = "udp" if transport.kind in ("hysteria2", "wireguard") else "tcp"
     mute = transport.kind == "wireguard" or bool(getattr(transport, "obfs_password", ""))
     name = getattr(getattr(transport, "security", None), "sni", "")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from routerd.links import LinkError, bridges, parse, wg_quick
 from routerd.model import LAST_SLOT, PATIENCE
-from routerd.transports import SLOW, Transport
+from routerd.transports import SLOW, TCP_ONLY, Transport
 from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
@@ -58,6 +58,10 @@ class Entry:
     transport: Transport
     enabled: bool = True
     ipv6: bool = True
+
+    @property
+    def udp(self) -> bool:
+        return self.transport.kind not in TCP_ONLY
 
     @property
     def patience(self) -> float:

@@ -104,7 +104,7 @@ def _transport(state: State, entry: Entry, traffic: tuple[int, int]) -> Transpor
         last_error=state.errors.get(name),
         bytes_up=traffic[0],
         bytes_down=traffic[1],
-        udp=carries(health, "udp"),
+        udp=entry.udp and carries(health, "udp"),
         ipv6=entry.ipv6 and carries(health, "ipv6"),
     )
 

@@ -55,7 +55,9 @@ class _Running:
 class Children:
     """Holds what runs. `report` is called when a child ends by itself, or cannot be started."""
 
-    def __init__(self, report: Report, progress: Progress = lambda _name, _percent: None, state: Path | None = None) -> None:
+    def __init__(
+        self, report: Report, progress: Progress = lambda _name, _percent: None, state: Path | None = None
+    ) -> None:
         self._report = report
         self._progress = progress
         self._state = state

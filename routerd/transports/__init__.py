@@ -42,3 +42,4 @@ KINDS: dict[str, type[Transport]] = {
 # Seconds from the start to the first probe that comes through, where a kind needs more than PATIENCE: tor fetches what
 # it must know of its network, and over a slow bridge that takes minutes the first time.
 SLOW: dict[str, float] = {"tor": 180.0}
+TCP_ONLY = frozenset({"tor"})  # kinds that carry no UDP at all

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from routerd.model import ENGINES
+
 from . import censor
 from .box import Box
-from .capture import Allowed
+from .capture import Allowed, Capture
 from .household import Pulse
 from .lab import Lab
 from .net import wait_until
 from .tornet import BRIDGE4, BRIDGE6, BRIDGE_PORT, OBFS4_PORT, RELAYS4, RELAYS6, TorNet
-from .topology import RESOLVERS4, SITE
+from .topology import RESOLVERS4, SITE, Site
 
 SERVERS = ["ss2022"]
 SLOWEST = 90.0  # seconds for tor to come up on a busy machine
@@ -74,6 +76,23 @@ def ask(address: str) -> bytes:
         sock.connect((address, 443))
         sock.send(b"hello")
         return sock.recv(2048)
+
+
+def test_its_user_reaches_its_bridge_and_without_bridges_all_that_is_outside(lab: Lab, tor: TorNet) -> None:
+    site, user = SITE["open.example"].address4, str(ENGINES + 1)
+
+    def connects(address: str, port: int) -> bool:
+        argv = ["setpriv", "--reuid", user, "--clear-groups", "timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}"]
+        return lab.router.run(argv, check=False).returncode == 0
+
+    with Box(lab, [], extra=entry(tor.obfs4)) as box:
+        box.wait_open("tor", SLOWEST)
+        assert connects(BRIDGE4, OBFS4_PORT)
+        assert not any(connects(*place) for place in ((BRIDGE4, BRIDGE_PORT), (site, 443), (RESOLVERS4[0], 53)))
+    with Box(lab, [], extra=entry()) as box:
+        box.wait_open("tor", SLOWEST)
+        assert connects(site, 443)
+        assert not connects(RESOLVERS4[0], 53)
 
 
 def test_how_much_goes_through(lab: Lab, tor: TorNet) -> None:
@@ -135,9 +154,12 @@ def test_a_helper_finds_its_front_by_doh_and_reaches_it(lab: Lab, tor: TorNet, l
     capture = lab.capture([*fronts, *resolvers, *(stuns if port == "udp" else [])])
     began = time.time()
     with Box(lab, [], extra=entry(line)):
-        wait_until(lambda: any(capture.sent(one.address4, began) for one in (FRONT, STUN)), 30, "the front is asked", 0.5)
-        if port == "udp":
-            wait_until(lambda: capture.sent(STUN.address4, began) or capture.sent(STUN.address6, began), 30, "STUN", 0.5)
+        asked = partial(reached, capture, STUN if port == "udp" else FRONT, began)
+        wait_until(asked, 30, "the front, or the STUN server, is asked", 0.5)
         time.sleep(3)
     verdict = capture.stop()
     assert verdict.clean, str(verdict)
+
+
+def reached(capture: Capture, site: Site, since: float) -> bool:
+    return any(capture.sent(address, since) for address in (site.address4, site.address6))
