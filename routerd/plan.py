@@ -122,6 +122,8 @@ def _limited(settings: Settings, state: State, launch: Launch) -> Launch:
 
 def choice(settings: Settings, state: State, slots: Mapping[str, int]) -> int | Direct | Refuse:
     """Where new flows go. `slots`: of what can run."""
+    if not state.wan_up:  # what an engine let wait would storm its server, all at once, when the line is back
+        return Refuse()
     if state.active is not None and state.active in slots:
         return slots[state.active]
     # The owner opened it for failures only: while transports are still being tried for the first time, it stays shut.

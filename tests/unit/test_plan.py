@@ -82,6 +82,11 @@ def test_even_then_it_stays_shut(state: State) -> None:
     assert plan(household(ONE, TWO, on_failure="direct"), state, LEASES).switch == switch(Refuse())
 
 
+def test_while_the_line_is_down_new_flows_are_refused_at_once() -> None:
+    offline = replace(standing("a", a=Up(0, 50)), wan_up=False)
+    assert plan(household(ONE, on_failure="direct"), offline, LEASES).switch == switch(Refuse())
+
+
 def test_by_default_nothing_ever_goes_direct() -> None:
     found = plan(household(ONE, TWO), standing(a=REST, b=REST), LEASES)
     assert found.switch == switch(Refuse())
