@@ -64,7 +64,7 @@ LEAVE = 4  # points
 class Row:
     """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it.
 
-    "Retried" is Starting after a failure, while another one carries the household over a steady line.
+    "Retried" is Starting after a failure, over a steady line, with another one up; never of a kind that starts slowly.
     """
 
     here: str

@@ -185,4 +185,5 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "utls-nosni": flag,
     },
 }
-NEEDED = {"obfs4": {"cert", "iat-mode"}, "meek_lite": {"url"}, "snowflake": {"fingerprint", "url"}}
+# Without ice= Debian 12's snowflake-client (2.5.1) ends with a nil pointer at its first connection.
+NEEDED = {"obfs4": {"cert", "iat-mode"}, "meek_lite": {"url"}, "snowflake": {"fingerprint", "url", "ice"}}

@@ -6,7 +6,7 @@ sandbox is off: it cannot be had together with helpers ("Managed proxies are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -35,6 +35,15 @@ class Bridge:
         place = f"[{self.address}]" if ":" in self.address else self.address
         arguments = [f"{key}={value}" for key, value in self.arguments]
         return " ".join(filter(None, (self.by, f"{place}:{self.port}", self.fingerprint, *arguments)))
+
+    @property
+    def told(self) -> Bridge:
+        """What its helper is told. Debian 12's snowflake-client (2.5.1) knows no fronts=, and would go unfronted."""
+        known = dict(self.arguments)
+        if "fronts" not in known:
+            return self
+        front = {"front": known.pop("fronts").partition(",")[0]}
+        return replace(self, arguments=tuple((known | front).items()))
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
@@ -99,5 +108,5 @@ class Tor:
             "ClientUseIPv6 1",
             *(["UseBridges 1"] if self.bridges else ["NoExec 1"]),
             *(f"ClientTransportPlugin {helper} exec {HELPERS[helper]}" for helper in helpers),
-            *(f"Bridge {bridge.line}" for bridge in self.bridges),
+            *(f"Bridge {bridge.told.line}" for bridge in self.bridges),
         ]

@@ -1,9 +1,13 @@
 """Tor, over an obfs4 bridge, a plain one and straight, in a private network of the lab's own: tornet.py."""
 
+import contextlib
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +19,7 @@ from .box import Box
 from .capture import Allowed, Capture
 from .household import Pulse
 from .lab import Lab
-from .net import wait_until
+from .net import Host, wait_until
 from .tornet import BRIDGE4, BRIDGE6, BRIDGE_PORT, OBFS4_PORT, RELAYS4, RELAYS6, TorNet
 from .topology import RESOLVERS4, SITE, Site
 
@@ -95,6 +99,29 @@ def test_its_user_reaches_its_bridge_and_without_bridges_all_that_is_outside(lab
         assert not connects(RESOLVERS4[0], 53)
 
 
+def test_a_tor_that_is_killed_comes_back_with_what_it_knew(lab: Lab, tor: TorNet) -> None:
+    with Box(lab, [], extra=entry(tor.obfs4)) as box:
+        first = box.wait_open("tor", SLOWEST)
+        folder = box.folder / "state" / "engines" / "tor-1"
+        assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (ENGINES + 1, 0o700)
+        (engine,) = box.children("tor -f -")
+        os.kill(engine, signal.SIGKILL)
+        box.wait(lambda status: status["phase"] != "open", 10)
+        again = box.wait_open("tor", SLOWEST)
+        print(f"seconds to come up: {first:.1f}, with what it knew {again:.1f}")
+        wait_until(lambda: len(helpers(lab.router)) == 1, 5, "the dead one's helper is gone too", 0.2)
+
+
+def helpers(host: Host) -> list[str]:
+    """Process ids of obfs4proxy there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "comm").read_text().strip() == "obfs4proxy" and (process / "ns" / "net").stat().st_ino == host.inode:
+                found.append(process.name)
+    return found
+
+
 def test_how_much_goes_through(lab: Lab, tor: TorNet) -> None:
     with Box(lab, [], extra=entry(tor.obfs4)) as box:
         box.wait_open("tor", SLOWEST)
@@ -154,8 +181,8 @@ def test_a_helper_finds_its_front_by_doh_and_reaches_it(lab: Lab, tor: TorNet, l
     capture = lab.capture([*fronts, *resolvers, *(stuns if port == "udp" else [])])
     began = time.time()
     with Box(lab, [], extra=entry(line)):
-        asked = partial(reached, capture, STUN if port == "udp" else FRONT, began)
-        wait_until(asked, 30, "the front, or the STUN server, is asked", 0.5)
+        for site in (FRONT, STUN) if port == "udp" else (FRONT,):
+            wait_until(partial(reached, capture, site, began), 60, f"{site.name} is asked", 0.5)
         time.sleep(3)
     verdict = capture.stop()
     assert verdict.clean, str(verdict)

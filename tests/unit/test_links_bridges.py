@@ -14,7 +14,7 @@ FP = "0123456789ABCDEF0123456789ABCDEF01234567"
 CERT = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMw"
 OBFS4 = f"obfs4 192.0.2.1:443 {FP} cert={CERT} iat-mode=0"
 MEEK = "meek_lite 192.0.2.20:80 url=https://m.example/ front=f.example"
-SNOWFLAKE = f"snowflake 192.0.2.3:80 {FP} fingerprint={FP} url=https://b.example/"
+SNOWFLAKE = f"snowflake 192.0.2.3:80 {FP} fingerprint={FP} url=https://b.example/ ice=stun:s.example:3478"
 
 
 def bridges(text: str) -> tuple[Bridge, ...]:
@@ -33,7 +33,8 @@ def bridges(text: str) -> tuple[Bridge, ...]:
         ("192.0.2.1:443", Bridge("", "192.0.2.1", 443)),
         (f"[2001:DB8::1]:443 ${FP.lower()}", Bridge("", "2001:db8::1", 443, FP)),
         (MEEK, Bridge("meek_lite", "192.0.2.20", 80, "", (("url", "https://m.example/"), ("front", "f.example")))),
-        (SNOWFLAKE, Bridge("snowflake", "192.0.2.3", 80, FP, (("fingerprint", FP), ("url", "https://b.example/")))),
+        (SNOWFLAKE, Bridge("snowflake", "192.0.2.3", 80, FP,
+                           (("fingerprint", FP), ("url", "https://b.example/"), ("ice", "stun:s.example:3478")))),
     ],
 )  # fmt: skip
 def test_a_bridge_line_is_read(line: str, bridge: Bridge) -> None:
@@ -64,7 +65,8 @@ def test_many_lines_at_once_are_one_transport_with_each_bridge_once() -> None:
         (MEEK.replace("https://m.example/", "https://u@m.example/"), "https://"),
         (MEEK.replace("f.example", "f.example;x"), "host name"),
         (MEEK + " utls=a%20b", "characters"),
-        (SNOWFLAKE + " ice=turn:a.example:1", "stun:HOST:PORT"),
+        (SNOWFLAKE.replace("stun:", "turn:"), "stun:HOST:PORT"),
+        (SNOWFLAKE.partition(" ice=")[0], "ice is missing"),
         (SNOWFLAKE + " fronts=" + ",".join(f"host-{n}.example" for n in range(60)), str(LONGEST_ARGUMENTS)),
         ("\n".join(f"192.0.2.1:{port}" for port in range(1, 40)), "too many"),
         (f"tor://{OBFS4},obfs4".replace(" ", "%20"), "IP:port"),
