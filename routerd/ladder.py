@@ -4,6 +4,7 @@
 2. More evidence to return than to leave: an earlier transport that had failed is taken back only after HOLD_DOWN
    seconds in good health.
 3. A switch is no gamble: a standby whose last good probe is fresh comes before one that was well a while ago.
+4. What travels inside another one runs while that one is up, and keeps it running; until then that one stands for it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from routerd.model import Down, Health, State, Up
+from routerd.model import Down, Health, State, Up, beneath
 from routerd.settings import Settings
 
 HOLD_DOWN = 60.0  # seconds in good health before an earlier transport is taken back
@@ -28,17 +29,28 @@ def wanted(settings: Settings, state: State, now: float) -> list[str]:
     outage, should not begin with what is blocked here. A healthy standby is not given up to retry an earlier one: the
     retry runs beside it until it has shown itself.
     """
-    listed = [e.name for e in settings.enabled if not resting(state.health.get(e.name), now)]
-    first = state.wish if state.wish is not None else state.active
-    proven = state.carried if state.active is None else ()
-    late = {name: number for number, name in enumerate(proven, -len(proven))}
+    stands = {e.name: needed for e in settings.enabled if (needed := _first_needed(settings, state, e.name, now))}
+    listed = list(dict.fromkeys(stands.values()))
+    first = stands.get((state.wish if state.wish is not None else state.active) or "")
+    proven = [stands[name] for name in state.carried if name in stands] if state.active is None else []
+    late = {name: -number for number, name in enumerate(reversed(proven), 1)}
     ready = sorted(
         listed, key=lambda name: (name != first, not isinstance(state.health.get(name), Up), late.get(name, 0))
     )
     warm = ready[: 1 + settings.standby]
     retry = next((name for name in listed if name not in warm), None)
     earlier = retry is not None and any(listed.index(retry) < listed.index(name) for name in warm)
-    return [*warm, retry] if retry is not None and earlier else warm
+    chosen = [*warm, retry] if retry is not None and earlier else warm
+    return list(dict.fromkeys(n for name in chosen for n in (*beneath(settings.via, name), name)))
+
+
+def _first_needed(settings: Settings, state: State, name: str, now: float) -> str | None:
+    """The transport itself, or else the outermost of those that it travels inside that has yet to come up."""
+    enabled = {e.name for e in settings.enabled}
+    outer = beneath(settings.via, name)
+    if not enabled.issuperset(outer) or any(resting(state.health.get(n), now) for n in (name, *outer)):
+        return None
+    return next((n for n in reversed(outer) if not isinstance(state.health.get(n), Up)), name)
 
 
 def resting(health: Health | None, now: float) -> bool:

@@ -16,8 +16,8 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from routerd.links import LinkError, bridges, parse, wg_quick
-from routerd.model import LAST_SLOT, PATIENCE
-from routerd.transports import SLOW, TCP_ONLY, Transport
+from routerd.model import LAST_SLOT, PATIENCE, beneath
+from routerd.transports import SLOW, TCP_ONLY, Transport, chain
 from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
@@ -52,12 +52,13 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One [[transport]] of the file."""
+    """One [[transport]] of the file. `via`: the name of the one that it travels inside; empty for none."""
 
     name: str
     transport: Transport
     enabled: bool = True
     ipv6: bool = True
+    via: str = ""
 
     @property
     def udp(self) -> bool:
@@ -91,6 +92,11 @@ class Settings:
     @property
     def enabled(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.transports.values() if entry.enabled)
+
+    @property
+    def via(self) -> Mapping[str, str]:
+        """What each one travels inside, where it does."""
+        return MappingProxyType({name: entry.via for name, entry in self.transports.items() if entry.via})
 
 
 Read = Callable[[str], str]
@@ -198,7 +204,22 @@ def _transports(tables: list[Table], read: Read) -> Mapping[str, Entry]:
         if entry.name in found:
             raise table.fail("name", f"{_shown(entry.name)} is taken by another transport; names must differ")
         found[entry.name] = entry
+    for table, entry in zip(tables, found.values(), strict=True):
+        if entry.via and (why := _why_not_inside(entry, found)):
+            raise table.fail("via", f"{_shown(entry.via)}: {why}")
     return MappingProxyType(found)
+
+
+def _why_not_inside(entry: Entry, entries: Mapping[str, Entry]) -> str:
+    """Why a transport cannot travel inside the one that it names; empty where it can."""
+    if entry.via not in entries:
+        return "there is no transport of that name"
+    outer = beneath({name: one.via for name, one in entries.items()}, entry.name)
+    if not outer or entries[outer[-1]].via in entries:
+        return "that goes round in a circle"
+    if len(outer) >= chain.DEEPEST:
+        return f"{len(outer) + 1} transports inside each other; at most {chain.DEEPEST} may be"
+    return chain.why_not(entry.transport, entries[entry.via].transport)
 
 
 def _builtin(read: Read) -> dict[str, Entry]:
@@ -219,9 +240,10 @@ def _builtin(read: Read) -> dict[str, Entry]:
 def _entry(table: Table, read: Read) -> Entry:
     name = _name(table)
     enabled, ipv6 = table.take("enabled", bool, True), table.take("ipv6", bool, True)
+    via = table.take("via", str, "")
     sources = [key for key in ("uri", "config", "file") if key in table.values]
     if not sources and table.values.get("kind") == Tor.kind:
-        return Entry(name, _tor(table), enabled, ipv6)
+        return Entry(name, _tor(table), enabled, ipv6, via)
     if len(sources) != 1:
         raise table.fail("uri", "give exactly one of uri (a share link), config (wg-quick text), file (its path)")
     text = table.take(sources[0], str)
@@ -235,7 +257,7 @@ def _entry(table: Table, read: Read) -> Entry:
     if (kind := table.take("kind", str, transport.kind)) != transport.kind:
         raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
     table.done()
-    return Entry(name, transport, enabled, ipv6)
+    return Entry(name, transport, enabled, ipv6, via)
 
 
 def _tor(table: Table) -> Tor:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from routerd.ladder import carries
-from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up
+from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up, beneath
 from routerd.problems import VERDICTS, Declared, Severity, visible
 from routerd.settings import Entry, Settings
 
@@ -61,8 +61,7 @@ def status(
     `lasting`: for how many seconds each problem has been there; None: for ever.
     """
     phase = phase_of(settings, state)
-    entries = settings.transports.values() if settings else ()
-    transports = tuple(_transport(state, entry, traffic.get(entry.name, (0, 0))) for entry in entries)
+    transports = tuple(_transports(settings, state, traffic)) if settings else ()
     problems = tuple(_problems(settings, state, phase))
     since = {p.code: -(float("inf") if lasting is None else lasting.get(p.code, 0.0)) for p in problems}
     shown = visible(since, PROBLEMS, 0.0)
@@ -93,15 +92,27 @@ def phase_of(settings: Settings | None, state: State) -> Phase:
     return "switching" if untried else "blocked"
 
 
-def _transport(state: State, entry: Entry, traffic: tuple[int, int]) -> TransportStatus:
+def _transports(settings: Settings, state: State, traffic: Mapping[str, tuple[int, int]]) -> Iterator[TransportStatus]:
+    for name, entry in settings.transports.items():
+        yield _transport(state, entry, traffic.get(name, (0, 0)), _kept_waiting(settings, state, entry))
+
+
+def _kept_waiting(settings: Settings, state: State, entry: Entry) -> str:
+    """What keeps a transport from running that travels inside others; empty where nothing does."""
+    outer = beneath(settings.via, entry.name)
+    off = [n for n in outer if not settings.transports[n].enabled or isinstance(state.health.get(n), Down)]
+    return f"it travels inside {off[0]}, which does not run" if off and entry.enabled else ""
+
+
+def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: str) -> TransportStatus:
     name, health = entry.name, state.health.get(entry.name)
     return TransportStatus(
         name=name,
         kind=entry.transport.kind,
-        state=_state(entry.enabled, health),
+        state="down" if waiting else _state(entry.enabled, health),
         latency_ms=round(health.latency_ms) if isinstance(health, Up) else None,
         warm=isinstance(health, Up) and name != state.active,
-        last_error=state.errors.get(name),
+        last_error=waiting or state.errors.get(name),
         bytes_up=traffic[0],
         bytes_down=traffic[1],
         udp=entry.udp and carries(health, "udp"),

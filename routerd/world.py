@@ -29,7 +29,6 @@ from routerd.model import (
     DIRECT_SLOT,
     ENGINES,
     LAST_SLOT,
-    UPSTREAM_SLOT,
     Direct,
     Drifted,
     Event,
@@ -206,17 +205,17 @@ class World:
             nudge(dead)
 
     def _look_up(self, plan: Plan) -> None:
-        for name in plan.lookups:
-            task = f"look up {name}"
+        for name, slot in plan.lookups:
+            task = f"look up {name} through {slot}"
             if task not in self._tasks or self._tasks[task].done():
-                self._tasks[task] = asyncio.create_task(self._resolve(name, plan.resolvers))
+                self._tasks[task] = asyncio.create_task(self._resolve(name, slot, plan.resolvers))
 
-    async def _resolve(self, name: str, resolvers: int) -> None:
-        """A transport's server name, by DoH from the box itself; tried until it is known."""
+    async def _resolve(self, name: str, slot: int, resolvers: int) -> None:
+        """A transport's server name, by DoH the way that its packets will go; tried until it is known."""
         pause = 1.0
-        while self._plan is None or name in self._plan.lookups:
+        while self._plan is None or (name, slot) in self._plan.lookups:
             try:
-                self._put(Resolved(name, await lookup(name, resolvers, UPSTREAM_SLOT, 4.0)))
+                self._put(Resolved(name, await lookup(name, resolvers, slot, 4.0)))
                 self._put(Misapplied("lookup", ""))
                 return
             except ProbeError as e:

@@ -41,7 +41,7 @@ from routerd.model.slots import (
 )
 from routerd.model.state import PATIENCE, Down, Health, Starting, State, Up
 from routerd.model.status import Problem, Status, TransportStatus
-from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream
+from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream, beneath
 
 __all__ = [
     "DIAGNOSE_SLOT",
@@ -98,5 +98,6 @@ __all__ = [
     "Upstream",
     "WanChanged",
     "Wished",
+    "beneath",
     "mark",
 ]

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from routerd.model import Launch, Upstream
+from routerd.model import UPSTREAM_SLOT, Launch, Upstream
 from routerd.transports.doors import ANY_PORT, FIRST_PORT, Ports, anywhere, tproxy, upstreams
 
 OBFS4PROXY, SNOWFLAKE = "/usr/bin/obfs4proxy", "/usr/bin/snowflake-client"
@@ -75,7 +75,8 @@ class Tor:
     def port(self) -> int:
         return next((bridge.port for bridge in self.bridges if bridge.by not in HIDDEN), 443)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
+        """`via` is UPSTREAM_SLOT: what marks nothing cannot travel inside another (chain.py)."""
         return Launch(
             name,
             slot,

@@ -120,7 +120,7 @@ def test_in_clear_go_only_the_running_transports_upstreams() -> None:
 def test_the_resolvers_may_be_asked_in_clear_only_while_a_servers_address_is_unknown() -> None:
     settings = household(NAMED)
     unknown = plan(settings, standing(a=Starting(0)), LEASES)
-    assert (unknown.lookups, unknown.launches) == (("server.example",), ())
+    assert (unknown.lookups, unknown.launches) == ((("server.example", UPSTREAM_SLOT),), ())
     assert "ip daddr 9.9.9.9 tcp dport 443" in unknown.policy
     known = replace(standing(a=Starting(0)), addresses={"server.example": (ip_address("192.0.2.7"),)})
     found = plan(settings, known, LEASES)
