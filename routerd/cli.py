@@ -225,7 +225,8 @@ def _described(text: str, named: Named) -> dict[str, Any]:
     transport = named.transport
     values = {f.name: getattr(transport, f.name) for f in dataclasses.fields(transport) if f.repr}
     plain = {key: value for key, value in values.items() if isinstance(value, str | int | bool)}
-    return {"name": named.name, "kind": transport.kind, "uri": text, **plain}
+    place = {"server": transport.server, "port": transport.port}
+    return {"name": named.name, "kind": transport.kind, "uri": text, **place, **plain}
 
 
 def _pieces(text: str) -> list[str]:
