@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from routerd.links import LinkError, bridges, parse, wg_quick
 from routerd.model import LAST_SLOT, PATIENCE, beneath
-from routerd.transports import SLOW, TCP_ONLY, Transport, chain
+from routerd.transports import SLOW, Transport, chain
 from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
@@ -59,10 +59,6 @@ class Entry:
     enabled: bool = True
     ipv6: bool = True
     via: str = ""
-
-    @property
-    def udp(self) -> bool:
-        return self.transport.kind not in TCP_ONLY
 
     @property
     def patience(self) -> float:

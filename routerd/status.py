@@ -31,6 +31,11 @@ _OURS: Mapping[str, _Row] = {
         _NOTHING,
         10.0,
     ),
+    "readable": (
+        "warning",
+        "What goes through a transport can be read on the way, and be blocked by its name",
+        "Use one that encrypts: HTTPS in place of HTTP, SSH in place of SOCKS",
+    ),
     "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
     "tampered": ("warning", "Another program changed the firewall; it was put back", "See docs/problems.md"),
     "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
@@ -105,7 +110,7 @@ def _kept_waiting(settings: Settings, state: State, entry: Entry) -> str:
 
 
 def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: str) -> TransportStatus:
-    name, health = entry.name, state.health.get(entry.name)
+    name, health, able = entry.name, state.health.get(entry.name), entry.transport.carries
     return TransportStatus(
         name=name,
         kind=entry.transport.kind,
@@ -115,8 +120,8 @@ def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: st
         last_error=waiting or state.errors.get(name),
         bytes_up=traffic[0],
         bytes_down=traffic[1],
-        udp=entry.udp and carries(health, "udp"),
-        ipv6=entry.ipv6 and carries(health, "ipv6"),
+        udp=able.udp and carries(health, "udp"),
+        ipv6=able.ipv6 and entry.ipv6 and carries(health, "ipv6"),
     )
 
 
@@ -142,6 +147,10 @@ def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator
         return
     if settings.own_ladder:
         yield _problem("own_ladder", _trying(state))
+    for name in state.health:
+        around = (name, *beneath(settings.via, name))
+        if not any(settings.transports[each].transport.carries.hidden for each in around):
+            yield _problem("readable", name)
     if phase == "offline":
         yield _problem("wan_down")
     elif not settings.enabled:

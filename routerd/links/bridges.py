@@ -15,12 +15,14 @@ from routerd.links.uri import decoded
 from routerd.links.wall import LinkError
 from routerd.transports.tor import HELPERS, HIDDEN, Bridge, Tor
 
-TOGETHER = "bridges"
 MOST_BRIDGES = 32  # each becomes a rule of the ruleset
 LONGEST_ARGUMENTS = 510  # tor hands them to its helper as a SOCKS5 user and password of 255 bytes each (pt-spec, 3.5)
 CARRIED = ", ".join(HELPERS)
+PLACE = r"(?:[0-9.]{7,15}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}"
+# An address alone may be anything; by the word, the helper's name or the fingerprint it is a bridge.
 LINE = re.compile(
-    r"(?:bridge\s+)?(?:[a-z][a-z0-9_]{1,31}\s+)?(?:[0-9.]{7,15}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}(?:\s.*)?", re.I
+    rf"(?:bridge\s+(?:[a-z]\w*\s+)?{PLACE}|[a-z]\w*\s+{PLACE}|{PLACE}\s+\$?[0-9a-f]{{40}})(?:\s.*)?",
+    re.IGNORECASE | re.ASCII,
 )
 FINGERPRINT = re.compile(r"\$?([0-9A-Fa-f]{40})")
 URL_PATH = re.compile(r"[A-Za-z0-9._~/-]{0,256}")
@@ -32,20 +34,11 @@ def is_bridge(line: str) -> bool:
     return bool(LINE.fullmatch(line.strip()))
 
 
-def pieces(lines: Iterable[str]) -> list[str]:
-    """Of a list with a link in each line: the good bridge lines joined to one piece, each other line by itself."""
-    found: dict[str, list[str]] = {}
-    for line in lines:
-        found.setdefault(TOGETHER if is_bridge(line) and not _wrong(line) else line, []).append(line)
-    return [piece for key, alike in found.items() for piece in (["\n".join(alike)] if key is TOGETHER else alike)]
-
-
-def _wrong(line: str) -> bool:
+def is_good(line: str) -> bool:
     try:
-        bridge(line)
+        return is_bridge(line) and bool(bridge(line))
     except LinkError:
-        return True
-    return False
+        return False
 
 
 def bridges(lines: Iterable[str]) -> Tor:

@@ -41,7 +41,20 @@ from routerd.model.slots import (
 )
 from routerd.model.state import PATIENCE, Down, Health, Starting, State, Up
 from routerd.model.status import Problem, Status, TransportStatus
-from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream, beneath
+from routerd.model.transport import (
+    Address,
+    Carries,
+    Direct,
+    Engine,
+    Exit,
+    Interface,
+    Launch,
+    Link,
+    Refuse,
+    Tproxy,
+    Upstream,
+    beneath,
+)
 
 __all__ = [
     "DIAGNOSE_SLOT",
@@ -57,6 +70,7 @@ __all__ = [
     "UPSTREAM_SLOT",
     "Address",
     "Carried",
+    "Carries",
     "Clock",
     "ClockSet",
     "Configured",
@@ -66,6 +80,7 @@ __all__ = [
     "Doubted",
     "Down",
     "Drifted",
+    "Engine",
     "Event",
     "Exit",
     "Exited",

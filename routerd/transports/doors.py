@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Literal
 
-from routerd.model import Tproxy, Upstream
+from routerd.model import Carries, Tproxy, Upstream
 
 FIRST_PORT = 12300  # plus the slot
 
@@ -13,9 +13,9 @@ Proto = Literal["tcp", "udp"]
 Ports = tuple[int, int]  # first, last
 
 
-def tproxy(slot: int, *, quic: bool = True, udp: bool = True) -> Tproxy:
-    """The transparent port of `slot`. `quic`, `udp`: whether the engine carries UDP 443, or any UDP."""
-    return Tproxy(FIRST_PORT + slot, quic=quic, udp=udp)
+def tproxy(slot: int, carries: Carries) -> Tproxy:
+    """The transparent port of `slot`; what the engine does not carry is refused before it."""
+    return Tproxy(FIRST_PORT + slot, carries.udp, carries.ipv6, carries.quic)
 
 
 ANY_PORT = (1, 65535)

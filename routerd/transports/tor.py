@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from routerd.model import UPSTREAM_SLOT, Launch, Upstream
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch, Upstream
 from routerd.transports.doors import ANY_PORT, FIRST_PORT, Ports, anywhere, tproxy, upstreams
 
 OBFS4PROXY, SNOWFLAKE = "/usr/bin/obfs4proxy", "/usr/bin/snowflake-client"
@@ -62,6 +62,8 @@ class Tor:
     """`bridges`: none for the relays that everybody knows, and that a censor knows too."""
 
     kind: ClassVar[str] = "tor"
+    engine: ClassVar[Engine] = Engine("tor")
+    carries: ClassVar[Carries] = Carries(udp=False, quic=False)
 
     bridges: tuple[Bridge, ...] = ()
 
@@ -81,7 +83,7 @@ class Tor:
             name,
             slot,
             ("tor", "-f", "-"),
-            tproxy(slot, udp=False),
+            tproxy(slot, self.carries),
             self._upstreams(),
             stdin="\n".join(self._torrc(slot)) + "\n",
             marks=False,
