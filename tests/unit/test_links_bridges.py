@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from routerd.links import WRITERS, LinkError, parse
 from routerd.links.bridges import ARGUMENTS, LONGEST_ARGUMENTS
+from routerd.links.bridges import bridge as read
 from routerd.transports.tor import Bridge, Tor
 
 FP = "0123456789ABCDEF0123456789ABCDEF01234567"
@@ -30,7 +31,7 @@ def bridges(text: str) -> tuple[Bridge, ...]:
         (f"  Bridge   {OBFS4} ", Bridge("obfs4", "192.0.2.1", 443, FP, (("cert", CERT), ("iat-mode", "0")))),
         (f"BRIDGE OBFS4 192.0.2.1:443 {FP} cert={CERT}== iat-mode=2",
          Bridge("obfs4", "192.0.2.1", 443, FP, (("cert", CERT), ("iat-mode", "2")))),
-        ("192.0.2.1:443", Bridge("", "192.0.2.1", 443)),
+        ("Bridge 192.0.2.1:443", Bridge("", "192.0.2.1", 443)),
         (f"[2001:DB8::1]:443 ${FP.lower()}", Bridge("", "2001:db8::1", 443, FP)),
         (MEEK, Bridge("meek_lite", "192.0.2.20", 80, "", (("url", "https://m.example/"), ("front", "f.example")))),
         (SNOWFLAKE, Bridge("snowflake", "192.0.2.3", 80, FP,
@@ -39,7 +40,13 @@ def bridges(text: str) -> tuple[Bridge, ...]:
 )  # fmt: skip
 def test_a_bridge_line_is_read(line: str, bridge: Bridge) -> None:
     assert bridges(line) == (bridge,)
-    assert bridges(bridge.line) == (bridge,)
+    assert read(bridge.line) == bridge
+
+
+def test_an_address_alone_is_not_taken_for_a_bridge() -> None:
+    """It may be an open proxy of a list."""
+    with pytest.raises(LinkError, match="not a share link"):
+        parse("192.0.2.1:443")
 
 
 def test_many_lines_at_once_are_one_transport_with_each_bridge_once() -> None:
@@ -68,7 +75,7 @@ def test_many_lines_at_once_are_one_transport_with_each_bridge_once() -> None:
         (SNOWFLAKE.replace("stun:", "turn:"), "stun:HOST:PORT"),
         (SNOWFLAKE.partition(" ice=")[0], "ice is missing"),
         (SNOWFLAKE + " fronts=" + ",".join(f"host-{n}.example" for n in range(60)), str(LONGEST_ARGUMENTS)),
-        ("\n".join(f"192.0.2.1:{port}" for port in range(1, 40)), "too many"),
+        ("\n".join(f"Bridge 192.0.2.1:{port}" for port in range(1, 40)), "too many"),
         (f"tor://{OBFS4},obfs4".replace(" ", "%20"), "IP:port"),
         ("tor://%ff", "UTF-8"),
     ],
