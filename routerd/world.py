@@ -182,7 +182,7 @@ class World:
 
     async def _make_links(self, plan: Plan) -> None:
         made = self._links.made()
-        if missing := await self._links.apply(self._netlink, plan.launches):
+        if missing := await self._links.apply(self._netlink, plan.launches, plan.lan[1]):
             for launch in plan.launches:
                 if isinstance(launch.exit, Link) and launch.exit.ifname in made.intersection(missing):
                     self._put(Exited(launch.name, "its interface is gone"))  # renamed: wireguard-go would live on
@@ -300,12 +300,16 @@ class World:
 
 
 def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
-    launches = [launch for launch in plan.launches if not (kernel_wireguard and isinstance(launch.exit, Link))]
+    launches = [launch for launch in plan.launches if not (kernel_wireguard and _is_wireguard(launch))]
     services = [
         Child(f"service:{service.name}", service.argv, service.stdin, ENGINES + LAST_SLOT + number)
         for number, service in enumerate(plan.services, 1)
     ]
     return [_child(launch) for launch in launches] + services
+
+
+def _is_wireguard(launch: Launch) -> bool:
+    return isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
 
 
 def _child(launch: Launch) -> Child:

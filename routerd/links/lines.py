@@ -27,7 +27,7 @@ def pieces(text: str) -> Iterator[Piece]:
     """All bridge lines together are one, at the end."""
     found: list[str] = []
     for block in blocks(text):
-        if is_good(block[0]):
+        if "://" not in block[0][:32] and is_good(block[0]):
             found.append(block[0])
         else:
             yield from [whole(block[0])] if len(block) == 1 else mended(block)

@@ -43,16 +43,23 @@ class Tproxy:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet."""
+    """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet.
+
+    `families`: of the addresses that its engine gives it by itself, once the server has said which.
+    """
 
     ifname: str
     addresses: tuple[Interface, ...]
     mtu: int = 1420
     wireguard: str = field(default="", repr=False)  # wg(8) `setconf` text; holds the private key
+    families: tuple[Literal[4, 6], ...] = ()
 
     @property
     def ipv6(self) -> bool:
-        return any(a.version == 6 for a in self.addresses)
+        return self.carries(6)
+
+    def carries(self, family: Literal[4, 6]) -> bool:
+        return family in self.families or any(a.version == family for a in self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +105,10 @@ class Launch:
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
-    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `marks`: the
-    engine marks its own packets; else the ruleset does, by the user that it runs as. `asks`: it looks up names by
-    itself. `keeps`: it has files that outlive a restart, in its working directory.
+    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `grouped`: the
+    engine cannot mark them; the ruleset does, by the group that the engine alone runs as (ENGINES plus the slot).
+    `marks` False: the same by its user, for an engine that runs as one. `asks`: it looks up names by itself. `keeps`:
+    it has files that outlive a restart, in its working directory.
     """
 
     name: str
@@ -110,6 +118,7 @@ class Launch:
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
     via: int = UPSTREAM_SLOT
+    grouped: bool = False
     marks: bool = True
     asks: bool = False
     keeps: bool = False

@@ -65,14 +65,28 @@ def test_what_makes_no_sense_is_refused_with_its_reason(entries: list[tuple[str,
 
 
 def test_what_needs_udp_is_refused_inside_what_carries_none() -> None:
+    http = "http://192.0.2.9:8080"
+    with pytest.raises(SettingsError, match="via: 'b': it carries no UDP, which wireguard needs"):
+        settings(("a", WG.format(mtu=1420), "b"), ("b", http, ""))
+    found = settings(("a", SS, "b"), ("b", http, ""))
+    (inner, _) = (launch.exit for launch in plan(found, standing(found), LEASES).launches)
+    assert isinstance(inner, Tproxy)
+    assert not inner.udp
+
+
+def test_a_dns_tunnel_travels_inside_nothing_and_others_inside_it() -> None:
+    dns = "iodine://x@192.0.2.53?domain=t.example"
+    with pytest.raises(SettingsError, match="iodine cannot be told another way"):
+        settings(("a", dns, "b"), ("b", SS, ""))
+    assert settings(("a", WG.format(mtu=1420), "b"), ("b", dns, "")).via == {"a": "b"}
+
+
+def test_tor_travels_inside_nothing_and_others_inside_it() -> None:
+    with pytest.raises(SettingsError, match="tor cannot be told another way"):
+        settings(("a", TOR, "b"), ("b", TROJAN, ""))
     with pytest.raises(SettingsError, match="via: 'b': it carries no UDP, which wireguard needs"):
         settings(("a", WG.format(mtu=1420), "b"), ("b", TOR, ""))
     assert settings(("a", SS, "b"), ("b", TOR, "")).via == {"a": "b"}
-
-
-def test_what_marks_nothing_cannot_be_led_into_another() -> None:
-    with pytest.raises(SettingsError, match="via: 'b': tor does not mark its packets"):
-        settings(("a", TOR, "b"), ("b", TROJAN, ""))
 
 
 def test_three_inside_each_other_are_carried() -> None:
