@@ -11,7 +11,9 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from routerd.host.disk import write
-from routerd.settings import LIMIT, Settings, SettingsError, parse_settings
+from routerd.settings import BRIDGES, LIMIT, Settings, SettingsError, parse_settings
+
+SHIPPED = Path(__file__).parent / "data" / BRIDGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class ConfigFile:
             raise SettingsError(f"{path}: is not UTF-8 text (byte {e.start})") from e
 
     def _read_other(self, name: str) -> str:
-        """A wg-quick file that the settings name: relative to them."""
-        with (self.path.parent / name).open("rb") as file:
+        """A file that the settings name, relative to them; the bridges that everybody has are shipped with us."""
+        path = self.path.parent / name
+        with (SHIPPED if name == BRIDGES and not path.exists() else path).open("rb") as file:
             return file.read(LIMIT).decode()
 
 

@@ -48,7 +48,9 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
     chosen = choice(settings, state, {launch.name: launch.slot for launch in launches})
     may_go_direct = settings.on_failure == "direct"
     diagnosing = state.diagnosing_until is not None
-    rules = policy.Policy(ports, launches, may_go_direct, _asked_directly(settings, state, launches), diagnosing)
+    asked = _asked_directly(settings, state, launches)
+    names_port = dns.port_of(UPSTREAM_SLOT, 0)
+    rules = policy.Policy(ports, launches, may_go_direct, asked, diagnosing, names_port=names_port)
     addresses: tuple[Interface, ...] = (settings.address, *([settings.address6] if settings.address6 else []))
     return Plan(
         guard=guard.guard(ports),
@@ -153,8 +155,12 @@ def _tried(state: State) -> bool:
 
 
 def _asked_directly(settings: Settings, state: State, launches: tuple[Launch, ...]) -> tuple[Upstream, ...]:
-    """Asked straight from the box: while a server has no address, and for the date while nothing else works."""
-    asked = settings.resolvers if any(slot == UPSTREAM_SLOT for _, slot in _unresolved(settings, state)) else ()
+    """Asked straight from the box: while a server has no address, or an engine looks up its servers by itself.
+
+    And for the date while nothing else works.
+    """
+    unknown = any(slot == UPSTREAM_SLOT for _, slot in _unresolved(settings, state))
+    asked = settings.resolvers if unknown or any(launch.asks for launch in launches) else ()
     dated = settings.time_sources if _asks_directly(state, launches) else ()
     return tuple(map(_upstream, (*asked, *dated)))
 

@@ -15,13 +15,15 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from routerd.links import LinkError, configuration, parse
-from routerd.model import LAST_SLOT, beneath
-from routerd.transports import Transport, chain
+from routerd.links import LinkError, bridges, configuration, parse
+from routerd.model import LAST_SLOT, PATIENCE, beneath
+from routerd.transports import SLOW, Transport, chain
+from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
 LEAST_SOURCES, MOST_SOURCES = 3, 8
-SECRET = ("uri", "config")  # keys whose values are never shown, of whatever type they are
+SECRET = ("uri", "config", "bridges")  # keys whose values are never shown, of whatever type they are
+BRIDGES = "bridges.txt"  # those that everybody has; read when there is no transport
 LIMIT = 1 << 20  # bytes of clearway.toml
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
 # By different operators in different countries: no censor has most of them. What they answer does not matter.
@@ -58,6 +60,10 @@ class Entry:
     ipv6: bool = True
     via: str = ""
 
+    @property
+    def patience(self) -> float:
+        return SLOW.get(self.transport.kind, PATIENCE)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -77,6 +83,7 @@ class Settings:
     metered: bool = False
     time_sources: tuple[str, ...] = TIME_SOURCES
     transports: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
+    own_ladder: bool = False  # the owner has set up no transport: these are the ones that we know of
 
     @property
     def enabled(self) -> tuple[Entry, ...]:
@@ -156,6 +163,8 @@ class Table:
 def _settings(top: Table, read: Read) -> Settings:
     wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
     watchdog, web, time = top.table("watchdog"), top.table("web"), top.table("time")
+    builtin, listed = policy.take("builtin", bool, True), _transports(top.tables("transport"), read)
+    ladder = _builtin(read) if builtin and not listed else {}
     settings = Settings(
         wan=_ifname(wan, "interface"),
         lan=_ifname(lan, "interface"),
@@ -172,7 +181,8 @@ def _settings(top: Table, read: Read) -> Settings:
         large=_urls(watchdog, "large", LARGE, empty=True),
         metered=wan.take("metered", bool, False),
         time_sources=_time_sources(time),
-        transports=_transports(top.tables("transport"), read),
+        transports=listed or MappingProxyType(ladder),
+        own_ladder=bool(ladder),
     )
     if settings.wan == settings.lan:
         raise SettingsError(f"lan.interface: {settings.lan!r} is the WAN's too; they must differ")
@@ -208,10 +218,28 @@ def _why_not_inside(entry: Entry, entries: Mapping[str, Entry]) -> str:
     return chain.why_not(entry.transport, entries[entry.via].transport)
 
 
+def _builtin(read: Read) -> dict[str, Entry]:
+    """Tor over the bridges of a file, a transport for each kind of bridge, in the order of the file."""
+    try:
+        lines = [line for line in read(BRIDGES).splitlines() if line.strip() and not line.startswith("#")]
+    except OSError:
+        return {}
+    try:
+        known = bridges(lines).bridges
+    except LinkError as e:
+        raise SettingsError(f"{BRIDGES}: {e}") from e
+    kinds = dict.fromkeys(bridge.by for bridge in known)
+    names = {by: f"Tor ({by or 'plain'})" for by in kinds}
+    return {names[by]: Entry(names[by], Tor(tuple(b for b in known if b.by == by))) for by in kinds}
+
+
 def _entry(table: Table, read: Read) -> Entry:
     name = _name(table)
     enabled, ipv6 = table.take("enabled", bool, True), table.take("ipv6", bool, True)
+    via = table.take("via", str, "")
     sources = [key for key in ("uri", "config", "file") if key in table.values]
+    if not sources and table.values.get("kind") == Tor.kind:
+        return Entry(name, _tor(table), enabled, ipv6, via)
     if len(sources) != 1:
         raise table.fail(
             "uri", "give exactly one of uri (a share link), config (wg-quick or OpenVPN text), file (its path)"
@@ -226,9 +254,19 @@ def _entry(table: Table, read: Read) -> Entry:
         raise table.fail(sources[0], str(e)) from e
     if (kind := table.take("kind", str, transport.kind)) != transport.kind:
         raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
-    via = table.take("via", str, "")
     table.done()
     return Entry(name, transport, enabled, ipv6, via)
+
+
+def _tor(table: Table) -> Tor:
+    """Written out: kind = "tor", and the bridge lines as a list."""
+    table.take("kind", str)
+    lines = table.strings("bridges")
+    table.done()
+    try:
+        return bridges(lines)
+    except LinkError as e:
+        raise table.fail("bridges", str(e)) from e
 
 
 def _name(table: Table) -> str:

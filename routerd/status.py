@@ -20,6 +20,7 @@ _OURS: Mapping[str, _Row] = {
     "settings": ("error", "The settings cannot be read; nothing leaves the box", "Mend the file, or restore a backup"),
     "settings_kept": ("warning", "The new settings have an error; those before stay in force", "Mend the file"),
     "no_transport": ("error", "No way out is set up", "Add a transport: paste a share link or a WireGuard file"),
+    "own_ladder": ("info", "No way out is set up; it uses what it knows itself", "Add a transport: it is faster"),
     "all_down": ("error", "Every way out is blocked or out of order", "It keeps trying; add another transport"),
     "chosen_down": ("error", "The transport you chose does not work now", "Choose another, or automatic"),
     "transport_down": ("warning", "A transport does not work now", "It is tried again by itself", _NOTHING, 10.0),
@@ -144,6 +145,8 @@ def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator
         yield _problem(code, detail)
     if settings is None:
         return
+    if settings.own_ladder:
+        yield _problem("own_ladder", _trying(state))
     for name in state.health:
         around = (name, *beneath(settings.via, name))
         if not any(settings.transports[each].transport.carries.hidden for each in around):
@@ -160,6 +163,13 @@ def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator
                 yield _problem("transport_down", f"{name}: {health.error}")
             elif not carries(health, "udp"):
                 yield _problem("udp_lost", name)
+
+
+def _trying(state: State) -> str:
+    """What is used, or how far what is tried has come."""
+    starting = [name for name, health in state.health.items() if isinstance(health, Starting)]
+    said = (f"{name}: {state.errors[name]}" if name in state.errors else name for name in starting)
+    return state.active or "trying " + ", ".join(said)
 
 
 def _problem(code: str, detail: str = "") -> Problem:

@@ -29,6 +29,7 @@ from typing import TypeVar
 from routerd import ladder
 from routerd.model import (
     LAST_SLOT,
+    PATIENCE,
     Carried,
     ClockSet,
     Configured,
@@ -42,6 +43,7 @@ from routerd.model import (
     Health,
     Misapplied,
     Probed,
+    Progressed,
     Resolved,
     Sign,
     Starting,
@@ -63,7 +65,7 @@ LEAVE = 4  # points
 class Row:
     """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it.
 
-    "Retried" is Starting after a failure, while another one carries the household over a steady line.
+    "Retried" is Starting after a failure, over a steady line, with another one up; never of a kind that starts slowly.
     """
 
     here: str
@@ -110,7 +112,6 @@ WORDS = {
 ROWS: Mapping[tuple[str, str], Row] = {(row.here, row.evidence): row for row in TABLE}
 
 SETTLED = 4.0  # seconds after the WAN came back until evidence counts again; as long as the longest probe
-PATIENCE = 12.0  # seconds for a new transport to carry its first probe
 FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds, of an engine that ended; doubled with each failure in a row
 QUIET, UNEVEN = 60.0, 30.0  # seconds, of what was blocked; and up to so many more, for nothing may have a rhythm
 YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 22.0  # while nothing is up: an outage's age over YOUNG, within these; roughly
@@ -173,6 +174,8 @@ def take(state: State, event: Event, now: float) -> State:
             return forgiven(state)
         case Exited(name, error):
             return move(state, name, "ended", now, error)
+        case Progressed(name, percent):
+            return note_progress(state, name, percent)
         case Suspected(name, sign):
             return suspect(state, name, sign, now)
         case Probed(name, float()):
@@ -207,9 +210,17 @@ def move(state: State, name: str, evidence: str, now: float, error: str = "") ->
     return state
 
 
+def note_progress(state: State, name: str, percent: int) -> State:
+    """Shown until it is up, and why it did not come up, if it does not."""
+    if not isinstance(state.health.get(name), Starting):
+        return state
+    return replace(state, errors=_with(state.errors, name, f"{percent} % of its way into the network"))
+
+
 def _here(state: State, name: str, now: float) -> str:
     health = state.health.get(name)
-    again = isinstance(health, Starting) and health.failures > 0
+    # What starts slowly shows nothing by one look.
+    again = isinstance(health, Starting) and health.failures > 0 and health.patience <= PATIENCE
     retried = again and steady(state, now) and served_without(state, name)
     return "Retried" if retried else type(health).__name__
 
@@ -356,19 +367,19 @@ def tend(settings: Settings, state: State, now: float) -> State:
         diagnosing_until=_unless_over(state.diagnosing_until, now),
     )
     for name, health in kept.items():
-        if isinstance(health, Starting) and now >= health.since + PATIENCE and state.wan_up:
+        if isinstance(health, Starting) and now >= health.since + health.patience and state.wan_up:
             state = move(state, name, "patience", now, state.errors.get(name, "no probe came through"))
-    return _start(state, ladder.wanted(settings, state, now), now)
+    return _start(settings, state, ladder.wanted(settings, state, now), now)
 
 
-def _start(state: State, wanted: list[str], now: float) -> State:
+def _start(settings: Settings, state: State, wanted: list[str], now: float) -> State:
     health: dict[str, Health] = {n: h for n, h in state.health.items() if isinstance(h, Down) or n in wanted}
     for name in wanted:
         match state.health.get(name):
             case None:
-                health[name] = Starting(now)
+                health[name] = Starting(now, patience=settings.transports[name].patience)
             case Down(_, failures, _):
-                health[name] = Starting(now, failures)
+                health[name] = Starting(now, failures, settings.transports[name].patience)
     return replace(state, health=MappingProxyType(health))
 
 
@@ -396,8 +407,8 @@ def _due(name: str, health: Health, active: str | None) -> float:
     match health:
         case Down(until=until):
             return until
-        case Starting(since=since):
-            return since + PATIENCE
+        case Starting(since=since, patience=patience):
+            return since + patience
         case Up(since=since):
             return since + ladder.HOLD_DOWN if name != active else 0.0
 

@@ -37,6 +37,7 @@ from routerd.model import (
     Link,
     Misapplied,
     Plan,
+    Progressed,
     Resolved,
     WanChanged,
 )
@@ -60,7 +61,7 @@ class World:
         self._put = put
         self._rulesets = Rulesets()
         self._links = Links()
-        self._children = Children(self._ended)
+        self._children = Children(self._ended, lambda name, percent: put(Progressed(name, percent)), state)
         self._traffic = Traffic()
         self._prober = Prober(put, self._traffic.count)
         self._vigil = Vigil(put, self._traffic, self._prober)
@@ -312,7 +313,7 @@ def _is_wireguard(launch: Launch) -> bool:
 
 
 def _child(launch: Launch) -> Child:
-    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot)
+    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps)
 
 
 def _exits(plan: Plan) -> dict[int, Child | Direct]:

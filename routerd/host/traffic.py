@@ -70,7 +70,7 @@ class Traffic:
         return any(at.proto == "tcp" for at in self._upstreams(name))
 
     def _upstreams(self, name: str) -> Iterable[Upstream]:
-        return (at for launch in self.launches if launch.name == name for at in launch.upstreams)
+        return (at for e in self.launches if e.name == name for at in e.upstreams if at.address)
 
 
 def _sample(launch: Launch, counts: Counts, waiting: Mapping[int, int]) -> Sample:

@@ -16,6 +16,7 @@ from routerd.model.event import (
     Finding,
     Misapplied,
     Probed,
+    Progressed,
     Resolved,
     Sample,
     Sign,
@@ -38,7 +39,7 @@ from routerd.model.slots import (
     UPSTREAM_SLOT,
     mark,
 )
-from routerd.model.state import Down, Health, Starting, State, Up
+from routerd.model.state import PATIENCE, Down, Health, Starting, State, Up
 from routerd.model.status import Problem, Status, TransportStatus
 from routerd.model.transport import (
     Address,
@@ -63,6 +64,7 @@ __all__ = [
     "LAST_SLOT",
     "OWN_FLOW",
     "OWN_SLOT",
+    "PATIENCE",
     "SLOT_MASK",
     "SLOT_SHIFT",
     "UPSTREAM_SLOT",
@@ -92,6 +94,7 @@ __all__ = [
     "Probe",
     "Probed",
     "Problem",
+    "Progressed",
     "Refuse",
     "Resolved",
     "Route",

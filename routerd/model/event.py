@@ -28,6 +28,14 @@ class Exited:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A transport's engine, which needs a while to start, says how far it has come."""
+
+    name: str
+    percent: int
+
+
 Sign = Literal["refused", "silent", "mute", "hung", "stalled", "forged"]  # raise suspicion: signals.py, probe/vigil.py
 # What a probe that failed has found. `slow`: it failed, and yet something came back from the transport's server.
 Finding = Literal["refused", "silent", "hung", "frozen", "forged", "slow"]
@@ -130,6 +138,7 @@ Event = (
     Configured
     | Wished
     | Exited
+    | Progressed
     | Suspected
     | Probed
     | Carried

@@ -9,13 +9,19 @@ from types import MappingProxyType
 from routerd.model.event import Sign
 from routerd.model.transport import Address, beneath
 
+PATIENCE = 12.0  # seconds for a new transport to carry its first probe
+
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """Launched, and has not carried a probe yet. `failures` in a row before this try."""
+    """Launched, and has not carried a probe yet. `failures` in a row before this try.
+
+    `patience`: seconds that it is given, where its kind needs more than most.
+    """
 
     since: float
     failures: int = 0
+    patience: float = PATIENCE
 
 
 @dataclass(frozen=True, slots=True)

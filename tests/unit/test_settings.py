@@ -4,11 +4,14 @@ import os
 import random
 import re
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
+from routerd.file import ConfigFile
+from routerd.links import parse
 from routerd.settings import LIMIT, Settings, SettingsError, parse_settings
 
 SECRET = "s3cr3tpassw0rd"
@@ -310,3 +313,48 @@ name = "a"
     with pytest.raises(SettingsError, match=key) as caught:
         parse_settings(text, lambda _name: "")
     assert "hidden" not in str(caught.value)
+
+
+BARE = GOOD.partition("[[transport]]")[0]
+OBFS4 = "obfs4 192.0.2.1:443 " + "0A" * 20 + " cert=" + "A" * 70 + " iat-mode=0"
+
+
+def known(path: str) -> str:
+    assert path == "bridges.txt"
+    return f"# known\n{OBFS4}\n192.0.2.2:1\n{OBFS4.replace('.1:', '.3:')}\n"
+
+
+def test_without_a_transport_there_is_a_ladder_of_tor_over_the_bridges_of_a_file() -> None:
+    settings = parse_settings(BARE, known)
+    assert settings.own_ladder
+    assert list(settings.transports) == ["Tor (obfs4)", "Tor (plain)"]
+    assert [entry.transport.server for entry in settings.enabled] == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_the_owner_may_turn_that_off_and_a_transport_of_his_own_does() -> None:
+    off = parse_settings(BARE.replace("[policy]", "[policy]\nbuiltin = false"), known)
+    assert (off.own_ladder, dict(off.transports)) == (False, {})
+    own = parse_settings(GOOD, known)
+    assert (own.own_ladder, list(own.transports)) == (False, ["home", "école 2"])
+
+
+def test_a_bad_line_in_that_file_is_the_owners_to_mend() -> None:
+    with pytest.raises(SettingsError, match=r"^bridges.txt: .*iat-mode"):
+        parse_settings(BARE, lambda _: OBFS4[:-2] + "9")
+
+
+def test_tor_may_be_written_out_and_its_secrets_are_in_no_error() -> None:
+    settings = parse_settings(BARE + f'[[transport]]\nname = "t"\nkind = "tor"\nbridges = ["{OBFS4}"]\n', known)
+    assert settings.transports["t"].transport == parse(OBFS4).transport
+    for wrong in ('bridges = "secret"', 'bridges = ["obfs4 secret"]', 'bridges = [7]', 'secret = 1'):
+        with pytest.raises(SettingsError, match=r"^transport\[0\]") as caught:
+            parse_settings(BARE + f'[[transport]]\nname = "t"\nkind = "tor"\n{wrong}\n', known)
+        assert "secret" not in str(caught.value) or wrong.startswith("secret")
+
+
+def test_the_bridges_that_are_shipped_are_good_ones(tmp_path: Path) -> None:
+    (tmp_path / "clearway.toml").write_text(BARE)
+    file = ConfigFile(tmp_path / "clearway.toml", tmp_path)
+    assert list(file.read().transports) == ["Tor (obfs4)", "Tor (snowflake)", "Tor (meek_lite)"]
+    (tmp_path / "bridges.txt").write_text("192.0.2.2:1\n")
+    assert list(file.read().transports) == ["Tor (plain)"]

@@ -11,6 +11,7 @@ from routerd.links import parse
 from routerd.model import Down, Health, Starting, State, Status, Up
 from routerd.settings import Entry, Settings
 from routerd.status import PROBLEMS, phase_of, present, status
+from routerd.transports.tor import Tor
 
 TROJAN = parse("trojan://x@192.0.2.1:443?sni=a.example").transport
 NOBODY = Settings("eth0", "br-lan", IPv4Interface("192.168.77.1/24"))
@@ -84,6 +85,21 @@ def test_a_wish_that_is_down_says_so() -> None:
 
 def test_without_a_transport_the_owner_is_told_to_add_one() -> None:
     assert codes(NOBODY, State()) == ["no_transport"]
+
+
+def test_a_box_with_a_ladder_of_its_own_says_what_it_is_trying_and_then_what_it_uses() -> None:
+    own = replace(HOME, own_ladder=True)
+    state = replace(standing(a=Starting(0), b=Starting(0)), errors={"b": "45 % of its way into the network"})
+    (problem,) = shown(own, state).problems
+    assert (problem.code, problem.severity) == ("own_ladder", "info")
+    assert "trying a, b: 45 % of its way" in problem.title
+    (problem,) = shown(own, standing("b", a=Starting(0), b=Up(0, 1))).problems
+    assert "(b)" in problem.title
+
+
+def test_a_kind_that_carries_no_udp_says_so() -> None:
+    home = replace(HOME, transports={"a": Entry("a", Tor()), "b": HOME.transports["b"]})
+    assert [found.udp for found in shown(home, standing(a=Up(0, 1), b=Up(0, 1))).transports] == [False, True]
 
 
 def test_without_settings_only_the_settings_are_the_problem() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from routerd.links import parse
 from routerd.model import (
+    Progressed,
     LAST_SLOT,
     Carried,
     ClockSet,
@@ -44,6 +45,8 @@ from routerd.model import (
 from routerd.settings import Entry, Settings
 from routerd.ladder import FRESH, HOLD_DOWN, carries
 from routerd.plan import choice
+from routerd.transports import SLOW
+from routerd.transports.tor import Tor
 from routerd.watchdog import (
     BRIEFEST,
     DEAF,
@@ -343,6 +346,23 @@ def test_with_nothing_left_nothing_is_active() -> None:
 def test_a_transport_that_carries_nothing_within_patience_rests() -> None:
     assert isinstance(told(A, START, (PATIENCE - 0.1, Tick())).health["a"], Starting)
     assert isinstance(told(A, START, (PATIENCE, Tick())).health["a"], Down)
+
+
+def test_a_kind_that_starts_slowly_is_given_its_time_and_says_how_far_it_is() -> None:
+    slow = replace(A, transports={"a": Entry("a", Tor())})
+    state = told(slow, START, (PATIENCE, Tick()), (20.0, Progressed("a", 45)))
+    assert isinstance(state.health["a"], Starting)
+    assert "45 %" in state.errors["a"]
+    late = told(slow, START, (PATIENCE, Tick()), (20.0, Progressed("a", 45)), (SLOW["tor"], Tick()))
+    assert isinstance(late.health["a"], Down)
+    assert "45 %" in late.health["a"].error
+
+
+def test_a_kind_that_starts_slowly_is_not_given_up_at_one_look_while_another_serves() -> None:
+    slow = replace(B, transports={"a": Entry("a", Tor()), "b": B.transports["b"]})
+    began = told(slow, START, (1.0, good("b")), (2.0, Exited("a", "x")), (4.0, Tick()))
+    assert began.health["a"] == Starting(4.0, failures=1, patience=SLOW["tor"])
+    assert step(slow, began, bad("a"), 5.0).health["a"] == began.health["a"]
 
 
 def test_a_rested_transport_is_started_again_and_remembers_its_failures() -> None:
@@ -706,6 +726,7 @@ KINDS: list[Callable[[random.Random, str], Event]] = [
     lambda dice, who: good(who, sign=dice.choice(SIGNS)),
     lambda dice, who: Carried(who, dice.choice(["udp", "ipv6"]), dice.random() < 0.5),
     lambda dice, who: Exited(who, "ended"),
+    lambda dice, who: Progressed(who, dice.randrange(101)),
     lambda dice, who: Wished(dice.choice([who, None])),
     lambda dice, who: WanChanged(dice.random() < 0.7),
     lambda dice, who: Tick(),
