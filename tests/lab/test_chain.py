@@ -68,7 +68,7 @@ def scene(lab: Lab, inner: str, outer: str, *others: str, pps: int = LEAST) -> I
         box.wait_warm(2 + len(others))
         box.wait_open(inner)
         capture = lab.capture(servers, bulk=True)
-        with Load(lab, udp_pps=pps) as load:
+        with Load(lab, udp_pps=pps, tcp_per_s=pps / 20) as load:
             wait_until(lambda: sum(load.counts().answered.values()) > 300, 15, "the household is served")
             yield box
         box.stop()
@@ -123,7 +123,7 @@ def test_an_outer_one_that_another_needs_is_not_removed_and_when_it_is_disabled_
 @pytest.mark.parametrize("refused", [False, True], ids=["in silence", "by reset"])
 def test_a_blocked_outer_one_moves_both_and_the_inner_one_is_not_blamed(lab: Lab, refused: bool) -> None:
     outer = lab.server("trojan")
-    with scene(lab, "ss2022", "trojan", "wireguard", pps=200) as box:
+    with scene(lab, "ss2022", "trojan", "wireguard", pps=100) as box:
         blocked = censor.ip_drop([outer.address4, outer.address6])
         with lab.censor(censor.sni_reset([outer.hostname]) if refused else blocked):
             if refused:
@@ -136,7 +136,7 @@ def test_a_blocked_outer_one_moves_both_and_the_inner_one_is_not_blamed(lab: Lab
 
 
 def test_an_inner_one_that_is_dead_is_left_and_the_outer_one_carries_the_household(lab: Lab) -> None:
-    with scene(lab, "ss2022", "trojan", pps=200) as box:
+    with scene(lab, "ss2022", "trojan", pps=100) as box:
         inner = lab.server("ss2022")
         inner.host.sh("ip link set eth0 down")
         try:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerd.links import LinkError, configuration, parse
@@ -95,6 +95,7 @@ def test_nothing_but_pem_is_taken_from_a_block(what: str) -> None:
         read(PLAIN.replace(f"-----BEGIN {what}-----\n", f"-----BEGIN {what}-----\nup /bin/sh\n"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.integers(0, 40))
 def test_whatever_stands_in_a_file_becomes_a_configuration_without_control_characters_or_a_reason(text: str, at: int) -> None:
     lines = PLAIN.splitlines()
