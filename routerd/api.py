@@ -27,6 +27,7 @@ from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
 from routerd.links import LinkError, parse, wg_quick
 from routerd.model import Configured, Wished
 from routerd.settings import SettingsError
+from routerd.subscriptions import Refusal
 
 GROUP = "clearway"
 _SO_PEERGROUPS = 59  # asm-generic/socket.h
@@ -64,6 +65,7 @@ async def _transports(daemon: Daemon, _path: dict[str, str], _body: Body) -> tup
                 "enabled": e.enabled,
                 "server": e.transport.server,
                 "port": e.transport.port,
+                "subscription": e.group or None,
             }
             for e in entries
         ]
@@ -122,6 +124,43 @@ async def _disable(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[i
     return _toggle(daemon, path["name"], False)
 
 
+async def _subscriptions(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    return 200, {"subscriptions": [dataclasses.asdict(one) for one in daemon.status().subscriptions]}
+
+
+async def _subscribe(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
+    """With `text` (the list itself) it begins with that: no list is ever fetched in clear."""
+    name, url = _text(body, "name"), _text(body, "url").strip()
+    confirm = body.get("confirm") is True
+    _edit(daemon, lambda document: file.add_subscription(document, name, url, confirm))
+    if "text" in body:
+        await _seeded(daemon, name, _text(body, "text"))
+    return 201, {"name": name}
+
+
+async def _unsubscribe(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    name = _subscribed(daemon, path["name"])
+    _edit(daemon, lambda document: file.remove_subscription(document, name))
+    daemon.feeds.forget(name)
+    return 200, {"name": name}
+
+
+async def _update(daemon: Daemon, path: dict[str, str], body: Body) -> tuple[int, Body]:
+    name = _subscribed(daemon, path["name"])
+    if "text" in body:
+        await _seeded(daemon, name, _text(body, "text"))
+    elif error := await daemon.feeds.update(name):
+        raise ApiError(502, "subscription", f"{name}: {error}; the list before stays in use")
+    return 200, {"name": name}
+
+
+async def _confirm(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    name = _subscribed(daemon, path["name"])
+    if not daemon.feeds.confirm(name):
+        raise ApiError(409, "nothing", f"{name}: there is nothing that waits for your word")
+    return 200, {"name": name}
+
+
 async def _diagnose(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
     """Of a host, or with `transport` of that one's own server."""
     if daemon.settings is None:
@@ -156,6 +195,11 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", "/transports/{name}", _remove),
     ("POST", "/transports/{name}/enable", _enable),
     ("POST", "/transports/{name}/disable", _disable),
+    ("GET", "/subscriptions", _subscriptions),
+    ("POST", "/subscriptions", _subscribe),
+    ("DELETE", "/subscriptions/{name}", _unsubscribe),
+    ("POST", "/subscriptions/{name}/update", _update),
+    ("POST", "/subscriptions/{name}/confirm", _confirm),
     ("POST", "/use", _use),
     ("POST", "/auto", _auto),
     ("POST", "/try-next", _try_next),
@@ -182,6 +226,19 @@ def _known(daemon: Daemon, name: str) -> str:
     if daemon.settings is None or name not in daemon.settings.transports:
         raise ApiError(404, "unknown_transport", f"{name!r}: there is no transport of that name")
     return name
+
+
+def _subscribed(daemon: Daemon, name: str) -> str:
+    if daemon.settings is None or name not in daemon.settings.subscriptions:
+        raise ApiError(404, "unknown_subscription", f"{name!r}: there is no subscription of that name")
+    return name
+
+
+async def _seeded(daemon: Daemon, name: str, text: str) -> None:
+    try:
+        await daemon.feeds.seed(name, text)
+    except Refusal as e:
+        raise ApiError(422, "list", f"{name}: {e}") from e
 
 
 def _free(daemon: Daemon, name: str) -> str:

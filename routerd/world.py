@@ -219,8 +219,10 @@ class World:
                 return
             except ProbeError as e:
                 self._put(Misapplied("lookup", str(e)))
+                self._put(Resolved(name, ()))
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 2)
+        self._put(Misapplied("lookup", ""))  # nobody asks for it any more
 
     def traffic(self) -> dict[str, tuple[int, int]]:
         """Bytes up and down of each transport that runs, on the WAN's wire."""

@@ -32,13 +32,14 @@ from routerd.model.slots import (
     LAST_SLOT,
     OWN_FLOW,
     OWN_SLOT,
+    SHARED_SLOTS,
     SLOT_MASK,
     SLOT_SHIFT,
     UPSTREAM_SLOT,
     mark,
 )
 from routerd.model.state import Down, Health, Starting, State, Up
-from routerd.model.status import Problem, Status, TransportStatus
+from routerd.model.status import Differences, Problem, Status, SubscriptionStatus, TransportStatus
 from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "LAST_SLOT",
     "OWN_FLOW",
     "OWN_SLOT",
+    "SHARED_SLOTS",
     "SLOT_MASK",
     "SLOT_SHIFT",
     "UPSTREAM_SLOT",
@@ -58,6 +60,7 @@ __all__ = [
     "Configured",
     "Dated",
     "Diagnosing",
+    "Differences",
     "Direct",
     "Doubted",
     "Down",
@@ -85,6 +88,7 @@ __all__ = [
     "Starting",
     "State",
     "Status",
+    "SubscriptionStatus",
     "Suspected",
     "Tick",
     "Tproxy",

@@ -99,9 +99,9 @@ def policy(p: Policy) -> str:
         chain("answered", _answered(launches)),
         chain("for_box_from_lo", [rule("accept", "the box to itself")]),
         *(chain(f"for_box_from_{slot}", [*_for_box_from_link(slot), last()]) for slot, _ in links),
-        chain("box_to_lan", [rule("accept", "to the household")]),
+        chain("box_to_lan", [*_not_home(), rule("accept", "to the household")]),
         chain("box_to_wan", [*_box_to_wan(p, launches), last()]),
-        chain("box_to_lo", [rule("accept", "the box to itself")]),
+        chain("box_to_lo", [*_not_home(), rule("accept", "the box to itself")]),
         *(chain(f"box_to_{slot}", [*_box_to_link(slot), last()]) for slot, _ in links),
         *exits.chains(launches, p.may_go_direct),
     ]
@@ -287,6 +287,15 @@ def _answered(launches: Sequence[Launch]) -> list[str]:
 
 def _for_box_from_link(slot: int) -> list[str]:
     return [_fitting(slot), rule("ct state established,related accept", "answers out of a tunnel")]
+
+
+def _not_home() -> list[str]:
+    """What carries an exit's mark is meant for the outside: a list fetched through one may not name us (fault 63)."""
+    marked = f"{slot_of('meta')} != 0x0 ct direction original"
+    return [
+        rule(f"{marked} ip daddr {NOT_OUTSIDE4} drop", "an exit does not lead home"),
+        rule(f"{marked} ip6 daddr {NOT_OUTSIDE6} drop", "an exit does not lead home"),
+    ]
 
 
 def _box_to_link(slot: int) -> list[str]:
