@@ -1,5 +1,6 @@
 """The product on the lab's router: a configuration, `routerd run`, and its API. Started and ended as an owner would."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -155,7 +156,8 @@ class Box:
 
 def _descendants(pid: int) -> list[int]:
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *_descendants(child)]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, task.read_text().split()):
+                found += [child, *_descendants(child)]
     return found
