@@ -24,6 +24,7 @@ import h11
 from routerd import file
 from routerd.daemon import Daemon
 from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
+from routerd.host.worker import tried
 from routerd.links import LinkError, parse, wg_quick
 from routerd.model import Configured, Wished
 from routerd.settings import SettingsError
@@ -132,9 +133,9 @@ async def _subscribe(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple
     """With `text` (the list itself) it begins with that: no list is ever fetched in clear."""
     name, url = _text(body, "name"), _text(body, "url").strip()
     confirm = body.get("confirm") is True
+    text = await _list_in(body, name)
     _edit(daemon, lambda document: file.add_subscription(document, name, url, confirm))
-    if "text" in body:
-        await _seeded(daemon, name, _text(body, "text"))
+    await daemon.feeds.seed(name, text)
     return 201, {"name": name}
 
 
@@ -147,8 +148,8 @@ async def _unsubscribe(daemon: Daemon, path: dict[str, str], _body: Body) -> tup
 
 async def _update(daemon: Daemon, path: dict[str, str], body: Body) -> tuple[int, Body]:
     name = _subscribed(daemon, path["name"])
-    if "text" in body:
-        await _seeded(daemon, name, _text(body, "text"))
+    if text := await _list_in(body, name):
+        await daemon.feeds.seed(name, text)
     elif error := await daemon.feeds.update(name):
         raise ApiError(502, "subscription", f"{name}: {error}; the list before stays in use")
     return 200, {"name": name}
@@ -234,11 +235,15 @@ def _subscribed(daemon: Daemon, name: str) -> str:
     return name
 
 
-async def _seeded(daemon: Daemon, name: str, text: str) -> None:
+async def _list_in(body: Body, name: str) -> str:
+    """The list that the owner gives himself, once it has been tried; empty where he gives none."""
+    if "text" not in body:
+        return ""
     try:
-        await daemon.feeds.seed(name, text)
+        await tried(text := _text(body, "text"))
     except Refusal as e:
         raise ApiError(422, "list", f"{name}: {e}") from e
+    return text
 
 
 def _free(daemon: Daemon, name: str) -> str:

@@ -125,14 +125,15 @@ class Feeds:
         if got is None:
             self._keep(feed, replace(copy, at=time.time()))
         else:
+            await tried(got.text)
             await self._take(feed, got.text, got)
 
     async def seed(self, name: str, text: str) -> None:
-        """The list itself, from the owner's hands: the beginning where nothing is up yet. Raises Refusal."""
-        await self._take(self._feeds[name], text, None)
+        """The list itself, from the owner's hands: the beginning where nothing is up yet. It was tried before."""
+        if text and name in self._feeds:
+            await self._take(self._feeds[name], text, None)
 
     async def _take(self, feed: _Feed, text: str, got: Got | None) -> None:
-        await tried(text)
         listed = await asyncio.to_thread(read, text)
         news = differences(feed.nodes, self._named(feed, listed))
         copy = feed.copy

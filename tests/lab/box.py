@@ -104,11 +104,11 @@ class Box:
             self.daemon.send_signal(number)
             self.daemon.wait(15)
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        argv = ["curl", "-sS", "--max-time", "5", "--unix-socket", str(self.socket), "-X", method, f"http://box{path}"]
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: int = 5) -> dict[str, Any]:
+        argv = ["curl", "-sS", "--max-time", str(seconds), "--unix-socket", str(self.socket), "-X", method, f"http://box{path}"]
         if body is not None:
             argv += ["--data-binary", json.dumps(body)]
-        answer: dict[str, Any] = json.loads(self.lab.router.run(argv).stdout)
+        answer: dict[str, Any] = json.loads(self.lab.router.run(argv, timeout=seconds + 15).stdout)
         return answer
 
     def status(self) -> dict[str, Any]:
