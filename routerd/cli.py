@@ -297,6 +297,10 @@ def _pieces(text: str) -> list[str]:
 
 
 def _read(source: str) -> str:
+    if source.startswith(("https://", "http://")):
+        raise Refused(
+            "give an address to `routerctl subscription add NAME URL`: it is fetched through a transport only"
+        )
     try:
         data = sys.stdin.buffer.read(LIMIT + 1) if source == "-" else _bytes(Path(source))
         if len(data) > LIMIT:

@@ -96,10 +96,11 @@ class Feeds:
 
     def _pause(self, feed: _Feed) -> float:
         """Seconds. Uneven, and what was fetched before a restart is not fetched again because of it."""
+        new = feed.copy.source != _hash(feed.asked.url)
         hours = feed.asked.hours or min(AT_MOST, max(AT_LEAST, feed.copy.facts.hours or USUALLY))
         if feed.failures:
             return min(hours * HOUR, SOON * 2.0 ** min(feed.failures - 1, 10)) * random.uniform(0.7, 1.3)
-        due = feed.copy.at + hours * HOUR * random.uniform(0.8, 1.2) - time.time() if feed.copy.at else 0.0
+        due = 0.0 if new else feed.copy.at + hours * HOUR * random.uniform(0.8, 1.2) - time.time()
         return min(1.2 * hours * HOUR, max(0.0, due))
 
     async def update(self, name: str) -> str:

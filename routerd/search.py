@@ -48,9 +48,9 @@ def _tried(nodes: Sequence[Entry], state: State, group: str, keep: int, missing:
 
 
 def _hopeful(nodes: Sequence[Entry], fresh: Sequence[Entry], state: State) -> list[Entry]:
-    """Those of a server that failed come later."""
+    """What carried the household before a restart comes first, what shares a server with one that failed last."""
     failed = Counter(e.transport.server for e in nodes if isinstance(state.health.get(e.name), Down))
-    return sorted(fresh, key=lambda e: failed[e.transport.server])
+    return sorted(fresh, key=lambda e: (e.name not in state.carried, failed[e.transport.server]))
 
 
 def _again(nodes: Sequence[Entry], state: State, group: str, now: float) -> list[str]:

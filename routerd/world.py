@@ -210,16 +210,18 @@ class World:
                 self._tasks[task] = asyncio.create_task(self._resolve(name, plan.resolvers))
 
     async def _resolve(self, name: str, resolvers: int) -> None:
-        """A transport's server name, by DoH from the box itself; tried until it is known."""
+        """A transport's server name, by DoH from the box itself, else through what is up; tried until it is known."""
         pause = 1.0
         while self._plan is None or name in self._plan.lookups:
-            try:
-                self._put(Resolved(name, await lookup(name, resolvers, UPSTREAM_SLOT, 4.0)))
-                self._put(Misapplied("lookup", ""))
-                return
-            except ProbeError as e:
-                self._put(Misapplied("lookup", str(e)))
-                self._put(Resolved(name, ()))
+            active = [probe.slot for probe in self._plan.probes if probe.watched] if self._plan else []
+            for slot in (UPSTREAM_SLOT, *active):
+                try:
+                    self._put(Resolved(name, await lookup(name, resolvers, slot, 4.0)))
+                    self._put(Misapplied("lookup", ""))
+                    return
+                except ProbeError as e:
+                    self._put(Misapplied("lookup", str(e)))
+            self._put(Resolved(name, ()))
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 2)
         self._put(Misapplied("lookup", ""))  # nobody asks for it any more

@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
-from routerd.host.children import NOBODY, confined, reachable
+from routerd.host.children import NOBODY, reachable
 from routerd.subscriptions import Refusal
 
 SECONDS = 20.0
@@ -20,10 +20,8 @@ WHY = "It could not be read with the memory and the time that a list may cost."
 
 async def tried(text: str) -> None:
     """Raises Refusal."""
-    argv = (sys.executable, "-I", "-B", str(TRIAL))
-    uid = NOBODY if os.geteuid() == 0 and reachable(argv) else 0
     child = await asyncio.create_subprocess_exec(
-        *confined(argv, "trial", uid), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+        *_argv(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
     )
     try:
         async with asyncio.timeout(SECONDS):
@@ -36,3 +34,14 @@ async def tried(text: str) -> None:
         await child.wait()
     if child.returncode or said:
         raise Refusal(said.decode(errors="replace").strip()[:200] or WHY)
+
+
+def _argv() -> tuple[str, ...]:
+    """As nobody where it can be, and without any capability."""
+    argv = (sys.executable, "-I", "-B", str(TRIAL))
+    prefix = ["setpriv", "--pdeathsig", "SIGKILL", "--no-new-privs"]
+    if os.geteuid() == 0:
+        prefix += ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+        if reachable(argv):
+            prefix += ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    return (*prefix, "--", *argv)

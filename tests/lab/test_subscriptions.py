@@ -102,7 +102,7 @@ def settled(box: Box, began: float) -> tuple[float, int, float, int]:
     most, heaviest, shown = 0, 0.0, set[str]()
     while time.monotonic() < began + SETTLES:
         most, heaviest = max(most, len(set(engines(box)))), max(heaviest, proportional_mb(box))
-        status = box.status()
+        status = box.ask("GET", "/status", seconds=20)
         nodes = {t["name"]: t["state"] for t in status["transports"] if t["name"].startswith("Aunt/")}
         shown |= nodes.keys()
         if list(nodes.values()) == ["up", "up"] and status["phase"] == "open":
