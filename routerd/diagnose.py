@@ -85,6 +85,8 @@ async def diagnose_server(daemon: Daemon, settings: Settings, entry: Entry) -> R
 
 def _server(daemon: Daemon, entry: Entry) -> Server:
     transport = entry.transport
+    if entry.via:
+        raise ValueError(f"it travels inside {entry.via}, so the network does not see its server")
     known = (transport.server,) if is_address(transport.server) else daemon.state.addresses.get(transport.server, ())
     if not known:
         raise ValueError("its server's name has no address yet")

@@ -6,6 +6,7 @@ A rung is a transport, or a whole subscription: of that one its best few nodes (
 2. More evidence to return than to leave: an earlier transport that had failed is taken back only after HOLD_DOWN
    seconds in good health.
 3. A switch is no gamble: a standby whose last good probe is fresh comes before one that was well a while ago.
+4. What travels inside another one runs while that one is up, and keeps it running; until then that one stands for it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from routerd import search
-from routerd.model import Health, State, Up
+from routerd.model import Health, State, Up, beneath
 from routerd.search import resting, seconds
 from routerd.settings import Settings
 
@@ -32,10 +33,11 @@ def wanted(settings: Settings, state: State, now: float) -> list[str]:
     outage, should not begin with what is blocked here. A healthy standby is not given up to retry an earlier one: the
     retry runs beside it until it has shown itself.
     """
-    listed = _rungs(settings, state, now)
-    first = state.wish if state.wish is not None else state.active
-    proven = state.carried if state.active is None else ()
-    late = {name: number for number, name in enumerate(proven, -len(proven))}
+    stands = _stands(settings, state, now)
+    listed = _rungs(settings, state, stands, now)
+    first = stands.get(chosen := (state.wish if state.wish is not None else state.active) or "", chosen)
+    proven = [stands.get(name, name) for name in state.carried] if state.active is None else []
+    late = {name: -number for number, name in enumerate(reversed(proven), 1)}
     ready = sorted(
         listed,
         key=lambda rung: (first not in rung, not _any_up(state, rung), min(late.get(name, 0) for name in rung)),
@@ -43,15 +45,29 @@ def wanted(settings: Settings, state: State, now: float) -> list[str]:
     warm = ready[: 1 + settings.standby]
     retry = next((rung for rung in listed if rung not in warm), None)
     earlier = retry is not None and any(listed.index(retry) < listed.index(rung) for rung in warm)
+    via = settings.via
     names = [name for rung in ([*warm, retry] if retry is not None and earlier else warm) for name in rung]
-    return sorted(names, key=lambda name: (name != first, not isinstance(state.health.get(name), Up)))[:MOST]
+    running = dict.fromkeys(n for name in names for n in (*beneath(via, name), name))
+    leading = (first, *beneath(via, first))
+    return sorted(running, key=lambda name: (name not in leading, not isinstance(state.health.get(name), Up)))[:MOST]
 
 
-def _rungs(settings: Settings, state: State, now: float) -> list[tuple[str, ...]]:
+def _stands(settings: Settings, state: State, now: float) -> Mapping[str, str]:
+    """Of each transport of the file that does not rest: itself, or the outermost of those that it travels inside that
+    has yet to come up."""
+    enabled, via = {e.name for e in settings.enabled if not e.group}, settings.via
+    found = {}
+    for name in (e.name for e in settings.enabled if not e.group):
+        outer = beneath(via, name)
+        if enabled.issuperset(outer) and not any(resting(state.health.get(n), now) for n in (name, *outer)):
+            found[name] = next((n for n in reversed(outer) if not isinstance(state.health.get(n), Up)), name)
+    return found
+
+
+def _rungs(settings: Settings, state: State, stands: Mapping[str, str], now: float) -> list[tuple[str, ...]]:
     """In the order of the file, without those that rest."""
-    alone = [(e.name,) for e in settings.enabled if not e.group and not resting(state.health.get(e.name), now)]
     groups = (search.offered(settings, state, group, now) for group in settings.subscriptions)
-    return alone + [rung for rung in groups if rung]
+    return [(name,) for name in dict.fromkeys(stands.values())] + [rung for rung in groups if rung]
 
 
 def _any_up(state: State, rung: tuple[str, ...]) -> bool:

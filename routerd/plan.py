@@ -12,6 +12,7 @@ from routerd.model import (
     UPSTREAM_SLOT,
     Clock,
     Direct,
+    Health,
     Interface,
     Launch,
     Link,
@@ -25,12 +26,13 @@ from routerd.model import (
     Tproxy,
     Up,
     Upstream,
+    beneath,
 )
 from routerd.render import dns, guard, policy, routing
 from routerd.search import shared_slots
 from routerd.settings import Settings
 from routerd.subscriptions import is_public
-from routerd.transports import Transport
+from routerd.transports import Transport, chain
 
 # Seconds between probes where nothing is suspected: the kernel's signs are free, and come sooner. A probe costs 5 to
 # 15 KB, a large one 70 to 80: python -m bench.frugal has the prices.
@@ -44,8 +46,8 @@ METERED = 4.0  # times rarer where the owner pays by the megabyte
 def plan(settings: Settings, state: State, leases: str) -> Plan:
     """`leases`: the file on a RAM disk where dnsmasq keeps its leases."""
     ports = ports_of(settings)
-    able = tuple(launch for name in state.health if (launch := _launch(settings, state, name)))
-    launches = tuple(_limited(settings, state, launch) for launch in able)
+    able = _able(settings, state)
+    launches = tuple(_limited(settings, state, able, name) for name in able)
     chosen = choice(settings, state, {launch.name: launch.slot for launch in launches})
     may_go_direct = settings.on_failure == "direct"
     diagnosing = state.diagnosing_until is not None
@@ -64,7 +66,7 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
             dns.dnsmasq(settings, leases),
         ),
         launches=launches,
-        probes=tuple(_probe(settings, state, launch) for launch in able),
+        probes=tuple(_probe(settings, state, launch) for launch in able.values()),
         lookups=_unresolved(settings, state),
         resolvers=len(settings.resolvers),
         direct=isinstance(chosen, Direct),
@@ -87,14 +89,26 @@ def ports_of(settings: Settings) -> guard.Ports:
     return guard.Ports(settings.lan, settings.wan, settings.address, settings.address6, settings.web_port)
 
 
+def _able(settings: Settings, state: State) -> dict[str, Launch]:
+    """What can run: nothing without all that it travels inside."""
+    found = {name: launch for name in state.health if (launch := _launch(settings, state, name))}
+    return {name: launch for name, launch in found.items() if found.keys() >= set(beneath(settings.via, name))}
+
+
 def _launch(settings: Settings, state: State, name: str) -> Launch | None:
     """None while it rests, while its server's name has no address yet, or while it has to wait for the date."""
     entry, health = settings.transports[name], state.health[name]
     if not isinstance(health, Starting | Up):
         return None
-    located = _located(entry.transport, state, entry.group)
-    launch = located.launch(name, state.slots[name]) if located else None
+    located, via = _located(entry.transport, state, entry.group), _way(settings, state, name)
+    launch = dataclasses.replace(located.launch(name, state.slots[name], via), via=via) if located else None
     return None if launch and _waits_for_the_date(state, health, launch) else launch
+
+
+def _way(settings: Settings, state: State, name: str) -> int:
+    """The slot that its own packets carry."""
+    outer = settings.transports[name].via
+    return state.slots[outer] if outer else UPSTREAM_SLOT
 
 
 def _waits_for_the_date(state: State, health: Starting | Up, launch: Launch) -> bool:
@@ -114,9 +128,11 @@ def _located(transport: Transport, state: State, group: str = "") -> Transport |
     return dataclasses.replace(transport, server=str(known[0])) if known else None
 
 
-def _limited(settings: Settings, state: State, launch: Launch) -> Launch:
-    """What it does not carry (the owner says so, or it was seen) is refused at once."""
-    entry, health = settings.transports[launch.name], state.health[launch.name]
+def _limited(settings: Settings, state: State, able: Mapping[str, Launch], name: str) -> Launch:
+    """What it does not carry (the owner says so, it was seen, or what it is inside does not) is refused at once."""
+    entry, health, launch = settings.transports[name], state.health[name], able[name]
+    if entry.via:
+        launch = chain.inside(launch, _limited(settings, state, able, entry.via))
     if not isinstance(launch.exit, Tproxy):
         return launch
     udp, ipv6 = launch.exit.udp and carries(health, "udp"), launch.exit.ipv6 and entry.ipv6 and carries(health, "ipv6")
@@ -125,6 +141,8 @@ def _limited(settings: Settings, state: State, launch: Launch) -> Launch:
 
 def choice(settings: Settings, state: State, slots: Mapping[str, int]) -> int | Direct | Refuse:
     """Where new flows go. `slots`: of what can run."""
+    if not state.wan_up:  # what an engine let wait would storm its server, all at once, when the line is back
+        return Refuse()
     if state.active is not None and state.active in slots:
         return slots[state.active]
     # The owner opened it for failures only: while transports are still being tried for the first time, it stays shut.
@@ -137,7 +155,7 @@ def _tried(state: State) -> bool:
 
 def _asked_directly(settings: Settings, state: State, launches: tuple[Launch, ...]) -> tuple[Upstream, ...]:
     """Asked straight from the box: while a server has no address, and for the date while nothing else works."""
-    asked = settings.resolvers if _unresolved(settings, state) else ()
+    asked = settings.resolvers if any(slot == UPSTREAM_SLOT for _, slot in _unresolved(settings, state)) else ()
     dated = settings.time_sources if _asks_directly(state, launches) else ()
     return tuple(map(_upstream, (*asked, *dated)))
 
@@ -164,9 +182,11 @@ def _asks_directly(state: State, launches: tuple[Launch, ...]) -> bool:
     return state.booted is None and state.active is None and bool(state.health) and (_tried(state) or stuck)
 
 
-def _unresolved(settings: Settings, state: State) -> tuple[str, ...]:
-    names = {settings.transports[n].transport.server for n, h in state.health.items() if isinstance(h, Starting | Up)}
-    return tuple(sorted(n for n in names if not is_address(n) and n not in state.addresses))
+def _unresolved(settings: Settings, state: State) -> tuple[tuple[str, int], ...]:
+    """Names without an address, and the way each is asked for: as its packets will go."""
+    running = [name for name, health in state.health.items() if isinstance(health, Starting | Up)]
+    found = {(settings.transports[name].transport.server, _way(settings, state, name)) for name in running}
+    return tuple(sorted((n, slot) for n, slot in found if not is_address(n) and n not in state.addresses))
 
 
 def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
@@ -194,10 +214,20 @@ def _every(settings: Settings, state: State, name: str) -> float:
     health = state.health[name]
     if isinstance(health, Starting):
         return min(SLOWEST_START, STARTING_EVERY * max(1.0, health.failures / MANY) ** 2)
-    if isinstance(health, Up) and health.points:
+    if (isinstance(health, Up) and health.points) or _vouches(settings, state, name):
         return DOUBTED_EVERY
     every = ACTIVE_EVERY if name == state.active else STANDBY_EVERY
     return every * (METERED if settings.metered else 1)
+
+
+def _vouches(settings: Settings, state: State, name: str) -> bool:
+    """Whether one that travels inside it may fail, or has yet to show itself: whose fault it is shows in this one."""
+    inner = [n for n, health in state.health.items() if _in_question(health)]
+    return any(name in beneath(settings.via, n) for n in inner)
+
+
+def _in_question(health: Health) -> bool:
+    return isinstance(health, Starting) or (isinstance(health, Up) and health.points > 0)
 
 
 def _offers_udp(launch: Launch) -> bool:

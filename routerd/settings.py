@@ -16,8 +16,8 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from routerd.links import LinkError, parse, wg_quick
-from routerd.model import LAST_SLOT, SHARED_SLOTS
-from routerd.transports import Transport
+from routerd.model import LAST_SLOT, SHARED_SLOTS, beneath
+from routerd.transports import Transport, chain
 
 MOST_RESOLVERS = 4
 LEAST_SOURCES, MOST_SOURCES = 3, 8
@@ -52,12 +52,16 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One [[transport]] of the file; or a node, with the name of its subscription as the `group`."""
+    """One [[transport]] of the file; or a node, with the name of its subscription as the `group`.
+
+    `via`: the name of the one that it travels inside; empty for none.
+    """
 
     name: str
     transport: Transport
     enabled: bool = True
     ipv6: bool = True
+    via: str = ""
     group: str = ""
 
 
@@ -100,6 +104,11 @@ class Settings:
     @property
     def enabled(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.transports.values() if entry.enabled)
+
+    @property
+    def via(self) -> Mapping[str, str]:
+        """What each one travels inside, where it does."""
+        return MappingProxyType({name: entry.via for name, entry in self.transports.items() if entry.via})
 
 
 Read = Callable[[str], str]
@@ -207,7 +216,22 @@ def _transports(tables: list[Table], read: Read) -> Mapping[str, Entry]:
         if entry.name in found:
             raise table.fail("name", f"{_shown(entry.name)} is taken by another transport; names must differ")
         found[entry.name] = entry
+    for table, entry in zip(tables, found.values(), strict=True):
+        if entry.via and (why := _why_not_inside(entry, found)):
+            raise table.fail("via", f"{_shown(entry.via)}: {why}")
     return MappingProxyType(found)
+
+
+def _why_not_inside(entry: Entry, entries: Mapping[str, Entry]) -> str:
+    """Why a transport cannot travel inside the one that it names; empty where it can."""
+    if entry.via not in entries:
+        return "there is no transport of that name"
+    outer = beneath({name: one.via for name, one in entries.items()}, entry.name)
+    if not outer or entries[outer[-1]].via in entries:
+        return "that goes round in a circle"
+    if len(outer) >= chain.DEEPEST:
+        return f"{len(outer) + 1} transports inside each other; at most {chain.DEEPEST} may be"
+    return chain.why_not(entry.transport, entries[entry.via].transport)
 
 
 def _entry(table: Table, read: Read) -> Entry:
@@ -226,8 +250,9 @@ def _entry(table: Table, read: Read) -> Entry:
         raise table.fail(sources[0], str(e)) from e
     if (kind := table.take("kind", str, transport.kind)) != transport.kind:
         raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
+    via = table.take("via", str, "")
     table.done()
-    return Entry(name, transport, enabled, ipv6)
+    return Entry(name, transport, enabled, ipv6, via)
 
 
 def _subscriptions(tables: list[Table]) -> Mapping[str, Subscription]:

@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Literal
 
 from routerd.ladder import carries
-from routerd.model import Down, Health, Problem, Starting, State, Status, SubscriptionStatus, TransportStatus, Up
+from routerd.model import (
+    Down,
+    Health,
+    Problem,
+    Starting,
+    State,
+    Status,
+    SubscriptionStatus,
+    TransportStatus,
+    Up,
+    beneath,
+)
 from routerd.problems import VERDICTS, Declared, Severity, visible
 from routerd.settings import Entry, Settings
 
@@ -84,8 +95,7 @@ def status(
     provider says. Of its nodes those alone are shown that run.
     """
     phase = phase_of(settings, state)
-    entries = [e for e in settings.transports.values() if not e.group or _runs(state, e.name)] if settings else []
-    transports = tuple(_transport(state, entry, traffic.get(entry.name, (0, 0))) for entry in entries)
+    transports = tuple(_transports(settings, state, traffic)) if settings else ()
     subscriptions = tuple(_subscription(settings, state, one) for one in told)
     problems = tuple(_problems(settings, state, phase, subscriptions))
     since = {p.code: -(float("inf") if lasting is None else lasting.get(p.code, 0.0)) for p in problems}
@@ -120,15 +130,28 @@ def phase_of(settings: Settings | None, state: State) -> Phase:
     return "switching" if untried else "blocked"
 
 
-def _transport(state: State, entry: Entry, traffic: tuple[int, int]) -> TransportStatus:
+def _transports(settings: Settings, state: State, traffic: Mapping[str, tuple[int, int]]) -> Iterator[TransportStatus]:
+    for name, entry in settings.transports.items():
+        if not entry.group or _runs(state, name):
+            yield _transport(state, entry, traffic.get(name, (0, 0)), _kept_waiting(settings, state, entry))
+
+
+def _kept_waiting(settings: Settings, state: State, entry: Entry) -> str:
+    """What keeps a transport from running that travels inside others; empty where nothing does."""
+    outer = beneath(settings.via, entry.name)
+    off = [n for n in outer if not settings.transports[n].enabled or isinstance(state.health.get(n), Down)]
+    return f"it travels inside {off[0]}, which does not run" if off and entry.enabled else ""
+
+
+def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: str) -> TransportStatus:
     name, health = entry.name, state.health.get(entry.name)
     return TransportStatus(
         name=name,
         kind=entry.transport.kind,
-        state=_state(entry.enabled, health),
+        state="down" if waiting else _state(entry.enabled, health),
         latency_ms=round(health.latency_ms) if isinstance(health, Up) else None,
         warm=isinstance(health, Up) and name != state.active,
-        last_error=state.errors.get(name),
+        last_error=waiting or state.errors.get(name),
         bytes_up=traffic[0],
         bytes_down=traffic[1],
         udp=carries(health, "udp"),

@@ -9,7 +9,8 @@ left. docs/watchdog.md is drawn from it.
 2. Loss is not a block: a probe that failed although its server was heard weighs half, and is given time (probe/).
 3. Nobody is punished for the line's fault: while it is down and SETTLED seconds longer, nothing weighs anything; when
    it is back, all that rests is tried at once. Nor for the clock's: once it is set, what had failed is tried as if
-   for the first time; what works is left alone.
+   for the first time; what works is left alone. Nor for another's that it travels inside: it goes with that one,
+   unblamed, and comes back with it; what fails convicts it only while that one has just shown that it is well.
 4. What failed rests. An engine that ended, twice as long each time. What was blocked, for QUIET and a little, and then
    one look must do: who knocks at a blocked door more often only shows the censor where he lives. But while nothing
    carries the household, all are tried, with rests as brief as the outage is young. One of the many nodes of a
@@ -203,11 +204,12 @@ def move(state: State, name: str, evidence: str, now: float, error: str = "") ->
     row = ROWS.get((_here(state, name, now), evidence))
     if error and isinstance(health, Starting) and state.wan_up:
         state = replace(state, errors=_with(state.errors, name, error))
+    own = evidence == "ended" or well_beneath(state, name, now)
     match health:
         case Starting() | Up() if row and row.to == "Down":
-            return leave(state, name, evidence, error, now)
+            return leave(state, name, evidence, error, now) if own else state
         case Up() if row and row.points and steady(state, now):
-            points = health.points + row.points
+            points = min(health.points + row.points, LEAVE if own else LEAVE - 1)
             if points >= LEAVE:
                 return leave(state, name, evidence, error, now)
             return _set(state, name, replace(health, points=points))
@@ -232,8 +234,15 @@ def nowhere(settings: Settings, state: State, host: str, now: float) -> State:
 
 
 def served_without(state: State, name: str) -> bool:
-    """Whether another one that is up may carry the household."""
-    return any(isinstance(h, Up) and other != name and state.wish in (None, other) for other, h in state.health.items())
+    """Whether another one that is up, and goes without this one, may carry the household."""
+    ups = [other for other, h in state.health.items() if isinstance(h, Up) and state.wish in (None, other)]
+    return any(name not in (other, *state.beneath(other)) for other in ups)
+
+
+def well_beneath(state: State, name: str, now: float) -> bool:
+    """Whether what it travels inside has just shown itself well: else what fails may be that one's fault."""
+    outer = [state.health.get(other) for other in state.beneath(name)]
+    return all(isinstance(h, Up) and not h.points and now - h.seen <= ladder.FRESH for h in outer)
 
 
 def suspect(state: State, name: str, sign: Sign, now: float) -> State:
@@ -251,7 +260,8 @@ def carried(state: State, probe: Probed, now: float) -> State:
     latency = probe.latency_ms or 0.0
     match state.health.get(probe.name):
         case Starting(failures=failures):
-            return _set(state, probe.name, Up(now, latency, failures=failures, seen=now, rate=probe.rate))
+            state = _set(state, probe.name, Up(now, latency, failures=failures, seen=now, rate=probe.rate))
+            return _roused(state, [other for other in state.via if probe.name in state.beneath(other)], now)
         case Up() as up:
             seen = replace(up, latency_ms=latency, seen=now, rate=probe.rate or up.rate)
             forgiven = up.sign in (None, probe.sign)
@@ -352,6 +362,7 @@ def tend(settings: Settings, state: State, now: float) -> State:
     state = replace(
         state,
         health=MappingProxyType(kept),
+        via=settings.via,
         errors=MappingProxyType({name: e for name, e in state.errors.items() if name in known}),
         wish=state.wish if state.wish in known else None,
         active=state.active if state.active in kept else None,
@@ -430,11 +441,12 @@ def _slots(settings: Settings, state: State) -> Mapping[str, int]:
 def _shared(settings: Settings, state: State) -> dict[str, int]:
     """A node that runs has one. The one that has not run for longest gives its own: its flows were cut long ago.
 
-    In the order in which they were given.
+    In the order in which they ran last.
     """
-    groups = {name: entry.group for name, entry in settings.transports.items()}
-    slots = {n: s for n, s in state.slots.items() if groups.get(n) and s > LAST_SLOT - SHARED_SLOTS}
-    running = [n for n, h in state.health.items() if groups.get(n) and not isinstance(h, Down)]
+    nodes = {name for name, entry in settings.transports.items() if entry.group}
+    running = [n for n, h in state.health.items() if n in nodes and not isinstance(h, Down)]
+    held = {n: s for n, s in state.slots.items() if n in nodes and s > LAST_SLOT - SHARED_SLOTS}
+    slots = {n: s for n, s in held.items() if n not in running} | {n: held[n] for n in running if n in held}
     for name in running:
         if name not in slots:
             unused = set(shared_slots(settings)) - set(slots.values())

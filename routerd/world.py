@@ -28,7 +28,6 @@ from routerd.host.traffic import Traffic
 from routerd.model import (
     DIRECT_SLOT,
     LAST_SLOT,
-    UPSTREAM_SLOT,
     Direct,
     Drifted,
     Event,
@@ -204,19 +203,19 @@ class World:
             nudge(dead)
 
     def _look_up(self, plan: Plan) -> None:
-        for name in plan.lookups:
-            task = f"look up {name}"
+        for name, slot in plan.lookups:
+            task = f"look up {name} through {slot}"
             if task not in self._tasks or self._tasks[task].done():
-                self._tasks[task] = asyncio.create_task(self._resolve(name, plan.resolvers))
+                self._tasks[task] = asyncio.create_task(self._resolve(name, slot, plan.resolvers))
 
-    async def _resolve(self, name: str, resolvers: int) -> None:
-        """A transport's server name, by DoH from the box itself, else through what is up; tried until it is known."""
+    async def _resolve(self, name: str, slot: int, resolvers: int) -> None:
+        """A transport's server name, by DoH the way that its packets will go, else through what is up."""
         pause = 1.0
-        while self._plan is None or name in self._plan.lookups:
+        while self._plan is None or (name, slot) in self._plan.lookups:
             active = [probe.slot for probe in self._plan.probes if probe.watched] if self._plan else []
-            for slot in (UPSTREAM_SLOT, *active):
+            for way in dict.fromkeys((slot, *active)):
                 try:
-                    self._put(Resolved(name, await lookup(name, resolvers, slot, 4.0)))
+                    self._put(Resolved(name, await lookup(name, resolvers, way, 4.0)))
                     self._put(Misapplied("lookup", ""))
                     return
                 except ProbeError as e:

@@ -40,7 +40,7 @@ from routerd.model.slots import (
 )
 from routerd.model.state import Down, Health, Starting, State, Up
 from routerd.model.status import Differences, Problem, Status, SubscriptionStatus, TransportStatus
-from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream
+from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream, beneath
 
 __all__ = [
     "DIAGNOSE_SLOT",
@@ -97,5 +97,6 @@ __all__ = [
     "Upstream",
     "WanChanged",
     "Wished",
+    "beneath",
     "mark",
 ]

@@ -79,7 +79,8 @@ class Plan:
     """The whole of it: nothing is left over from before.
 
     `guard`, `policy` and `switch` are nft texts. `policy` and `switch` make one batch; `switch` sends new flows to
-    their exit, and is loaded alone where nothing else changed. `lookups`: names of servers without an address yet.
+    their exit, and is loaded alone where nothing else changed. `lookups`: names of servers without an address yet, and
+    the slot through which each is asked for.
     """
 
     guard: str
@@ -92,7 +93,7 @@ class Plan:
     services: tuple[Service, ...]
     launches: tuple[Launch, ...]
     probes: tuple[Probe, ...]
-    lookups: tuple[str, ...]
+    lookups: tuple[tuple[str, int], ...]
     resolvers: int
     direct: bool = False  # whether new flows go out in clear
     clock: Clock = Clock()

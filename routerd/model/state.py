@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from routerd.model.event import Sign
-from routerd.model.transport import Address
+from routerd.model.transport import Address, beneath
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +79,8 @@ class State:
     diagnosing_until: float | None = None  # a diagnosis may send in clear until then
     booted: float | None = None  # the date, as Dated says it; None: not known yet
     doubted: bool = False  # the clock may stand in the future
+    via: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # as in Settings
+
+    def beneath(self, name: str) -> tuple[str, ...]:
+        """What `name` travels inside, the nearest first."""
+        return beneath(self.via, name)

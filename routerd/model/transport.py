@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Literal
+
+from routerd.model.slots import UPSTREAM_SLOT
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -57,12 +60,24 @@ class Upstream:
     last: int
 
 
+def beneath(via: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The transports that `name` travels inside, the nearest first; `via` says of each what it is directly inside.
+
+    In a circle, each is in there once.
+    """
+    found = [name]
+    while (outer := via.get(found[-1], "")) and outer not in found:
+        found.append(outer)
+    return tuple(found[1:])
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What should run for one transport.
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
-    holds the engine's configuration, secrets included, and is never printed.
+    holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
+    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside.
     """
 
     name: str
@@ -71,3 +86,4 @@ class Launch:
     exit: Tproxy | Link
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
+    via: int = UPSTREAM_SLOT

@@ -78,6 +78,7 @@ def closed() -> str:
 def policy(p: Policy) -> str:
     """The policy table without its choice; followed by `switch`, one batch that may be loaded over itself at will."""
     launches = sorted(p.launches, key=lambda launch: launch.slot)
+    plain = [launch for launch in launches if launch.via == UPSTREAM_SLOT]
     links = [(launch.slot, launch.exit) for launch in launches if isinstance(launch.exit, Link)]
     chains = [
         base("prerouting", "filter", "prerouting", -150, _ports("iifname", "from", p.ports, links)),
@@ -96,13 +97,13 @@ def policy(p: Policy) -> str:
         chain("in_clear", [*_in_clear(p), last()]),
         chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
         chain("for_box_from_wan", [*_for_box_from_wan(p), last()]),
-        chain("answered", _answered(launches)),
-        chain("for_box_from_lo", [rule("accept", "the box to itself")]),
-        *(chain(f"for_box_from_{slot}", [*_for_box_from_link(slot), last()]) for slot, _ in links),
-        chain("box_to_lan", [*_not_home(), rule("accept", "to the household")]),
-        chain("box_to_wan", [*_box_to_wan(p, launches), last()]),
-        chain("box_to_lo", [*_not_home(), rule("accept", "the box to itself")]),
-        *(chain(f"box_to_{slot}", [*_box_to_link(slot), last()]) for slot, _ in links),
+        chain("answered", _answered(plain)),
+        chain("for_box_from_lo", _for_box_from_lo(_inside_engines(launches))),
+        *(chain(f"for_box_from_{slot}", [*_for_box_from_link(slot, launches), last()]) for slot, _ in links),
+        chain("box_to_lan", _box_to_lan(launches)),
+        chain("box_to_wan", [*_box_to_wan(p, plain), last()]),
+        chain("box_to_lo", _box_to_lo(_inside_engines(launches))),
+        *(chain(f"box_to_{slot}", [*_box_to_link(slot, launches), last()]) for slot, _ in links),
         *exits.chains(launches, p.may_go_direct),
     ]
     counters = [f"{count}{launch.slot}" for launch in launches for count in (ENTERED, OUT, BACK, RESETS)]
@@ -269,24 +270,22 @@ def _for_box_from_wan(p: Policy) -> list[str]:
 
 def _answered(launches: Sequence[Launch]) -> list[str]:
     """Counts them: silence, and resets, are the watchdog's cheapest signs."""
-    answers = [(launch.slot, _place("s", upstream)) for launch in launches for upstream in launch.upstreams]
     return [
-        *(
-            # Servers reset connections at their end too; needs nf_conntrack_acct, else it counts those as well.
-            rule(
-                f'{place} tcp flags rst ct reply packets < {YOUNG} counter name "{RESETS}{slot}"', "hardly begun, reset"
-            )
-            for slot, place in answers
-            if " tcp " in place
-        ),
+        *_resets(launches),
         _narrow("ct direction reply"),
-        *(rule(f'{place} counter name "{BACK}{slot}" accept', "its server answers") for slot, place in answers),
+        *_answers(launches),
         rule("accept", "answers to the box's own look-ups"),
     ]
 
 
-def _for_box_from_link(slot: int) -> list[str]:
-    return [_fitting(slot), rule("ct state established,related accept", "answers out of a tunnel")]
+def _resets(launches: Sequence[Launch]) -> list[str]:
+    # Servers reset connections at their end too; needs nf_conntrack_acct, else it counts those as well.
+    young = f"tcp flags rst ct reply packets < {YOUNG}"
+    return [
+        rule(f'{place} {young} counter name "{RESETS}{slot}"', "hardly begun, reset")
+        for slot, place in _places("s", launches)
+        if " tcp " in place
+    ]
 
 
 def _not_home() -> list[str]:
@@ -298,8 +297,67 @@ def _not_home() -> list[str]:
     ]
 
 
-def _box_to_link(slot: int) -> list[str]:
-    return [_fitting(slot), rule(f"{is_(slot)} {set_own_ct(slot)} accept", "the box's own, into the tunnel")]
+def _answers(launches: Sequence[Launch]) -> list[str]:
+    return [
+        rule(f'{place} counter name "{BACK}{slot}" accept', "its server answers")
+        for slot, place in _places("s", launches)
+    ]
+
+
+def _places(end: str, launches: Sequence[Launch]) -> list[tuple[int, str]]:
+    return [(launch.slot, _place(end, upstream)) for launch in launches for upstream in launch.upstreams]
+
+
+def _box_to_lan(launches: Sequence[Launch]) -> list[str]:
+    """No transport's own packets: a socket that insists on this port would find its server on this link."""
+    outer = sorted({launch.via for launch in launches} - {UPSTREAM_SLOT})
+    return [
+        *(rule(f"{is_(slot)} drop", "a transport's own, inside another") for slot in outer),
+        *_not_home(),
+        rule("accept", "to the household"),
+    ]
+
+
+def _inside_engines(launches: Sequence[Launch]) -> list[Launch]:
+    """Those that travel inside an engine's transport: by the loopback, as whatever of the box's own goes into one."""
+    engines = {launch.slot for launch in launches if isinstance(launch.exit, Tproxy)}
+    return [launch for launch in launches if launch.via in engines]
+
+
+def _for_box_from_lo(inside: Sequence[Launch]) -> list[str]:
+    return [*_resets(inside), *_answers(inside), rule("accept", "the box to itself")]
+
+
+def _box_to_lo(inside: Sequence[Launch]) -> list[str]:
+    return [*_into_another(inside), *_not_home(), rule("accept", "the box to itself")]
+
+
+def _into_another(inside: Sequence[Launch], pin: str = "") -> list[str]:
+    """Their own packets carry the mark of the transport that they travel inside. Counted as on the WAN."""
+    via = {launch.slot: launch.via for launch in inside}
+    return [
+        rule(f'{place} {is_(via[slot])}{pin} counter name "{OUT}{slot}" accept', "a transport's own, inside another")
+        for slot, place in _places("d", inside)
+    ]
+
+
+def _for_box_from_link(slot: int, launches: Sequence[Launch]) -> list[str]:
+    inside = [launch for launch in launches if launch.via == slot]
+    return [
+        _fitting(slot),
+        *([rule("ct state != { established, related } drop", "not asked for")] if inside else []),
+        *_resets(inside),
+        *_answers(inside),
+        rule("ct state established,related accept", "answers out of a tunnel"),
+    ]
+
+
+def _box_to_link(slot: int, launches: Sequence[Launch]) -> list[str]:
+    return [
+        _fitting(slot),
+        *_into_another([launch for launch in launches if launch.via == slot], f" {set_own_ct(slot)}"),
+        rule(f"{is_(slot)} {set_own_ct(slot)} accept", "the box's own, into the tunnel"),
+    ]
 
 
 def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:

@@ -70,12 +70,13 @@ def _routes(family: Family, ports: Ports, launches: tuple[Launch, ...]) -> Itera
     if lan:
         yield Route(family, LAN_TABLE, str(lan.network), dev=ports.lan, source=source)
         yield Route(family, LAN_TABLE, everything)
-    for table in (
-        TABLES + OWN_SLOT,
-        *(TABLES + launch.slot for launch in launches if not isinstance(launch.exit, Link)),
-    ):
+    engines = [TABLES + launch.slot for launch in launches if not isinstance(launch.exit, Link)]
+    for table in (TABLES + OWN_SLOT, *engines):
         # `source`: a local route would else pick the destination itself as the source of the box's own packets.
-        yield Route(family, table, everything, dev="lo", local=True, source=source)
+        # An engine's is an address of `lo`: who answers by the port that a packet came in by (wireguard-go does) is
+        # told the port of this address, and what then asks for another port than the table's goes out there, on link.
+        local = "127.0.0.1" if table in engines and family == 4 else source
+        yield Route(family, table, everything, dev="lo", local=True, source=local)
         yield Route(family, table, everything)
     for launch in launches:
         if isinstance(link := launch.exit, Link):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
-from routerd.model import Launch
+from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports.hysteria2 import Hysteria2
 from routerd.transports.shadowsocks import Shadowsocks
 from routerd.transports.trojan import Trojan
@@ -30,8 +30,8 @@ class Transport(Protocol):
     @property
     def port(self) -> int: ...
 
-    def launch(self, name: str, slot: int) -> Launch:
-        """What to run. Raises ValueError when `server` is still a name."""
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
+        """What to run, its own packets with the mark of the slot `via`. Raises ValueError when `server` is a name."""
         ...
 
 

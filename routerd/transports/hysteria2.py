@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Launch
+from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import Ports, upstreams
 
@@ -26,7 +26,7 @@ class Hysteria2:
     obfs: str = ""
     obfs_password: str = field(default="", repr=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "type": "hysteria2",
             "server": self.server,
@@ -35,7 +35,7 @@ class Hysteria2:
         }
         outbound |= self._ports() | self._obfs()
         ports = self.hops or ((self.port, self.port),)
-        return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "udp"))
+        return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "udp"), via)
 
     def _ports(self) -> dict[str, object]:
         if not self.hops:

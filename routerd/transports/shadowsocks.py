@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Launch
+from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import upstreams
 
@@ -34,7 +34,7 @@ class Shadowsocks:
     method: str
     password: str = field(repr=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "type": "shadowsocks",
             "server": self.server,
@@ -42,4 +42,5 @@ class Shadowsocks:
             "method": self.method,
             "password": self.password,
         }
-        return singbox.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp", "udp"))
+        allowed = upstreams(self.server, ((self.port, self.port),), "tcp", "udp")
+        return singbox.launch(name, slot, outbound, allowed, via)

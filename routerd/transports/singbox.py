@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 
-from routerd.model import UPSTREAM_SLOT, Launch, Upstream, mark
+from routerd.model import Launch, Upstream, mark
 from routerd.transports.doors import tproxy
 
 # RFC 4787, REQ-5: a UDP mapping lives two minutes at least. sing-box would keep it five.
 UDP_TIMEOUT = "2m"
 
 DIAL = {
-    "routing_mark": mark(UPSTREAM_SLOT),
     "connect_timeout": "5s",
     "tcp_keep_alive": "30s",
     "tcp_keep_alive_interval": "10s",
@@ -31,13 +30,13 @@ def inbound(listen: str, port: int) -> dict[str, object]:
     }
 
 
-def launch(name: str, slot: int, outbound: dict[str, object], upstreams: tuple[Upstream, ...]) -> Launch:
-    """A sing-box child whose only way out is `outbound`."""
+def launch(name: str, slot: int, outbound: dict[str, object], upstreams: tuple[Upstream, ...], via: int) -> Launch:
+    """A sing-box child whose only way out is `outbound`, by the mark of the slot `via`."""
     door = tproxy(slot)
     config = {
         # At "error" sing-box writes down where the household wanted to go; "fatal" keeps the reasons for not starting.
         "log": {"level": "fatal"},
         "inbounds": [inbound("127.0.0.1", door.port), inbound("::1", door.port)],
-        "outbounds": [{"tag": "out", **outbound, **DIAL}],
+        "outbounds": [{"tag": "out", **outbound, **DIAL, "routing_mark": mark(via)}],
     }
     return Launch(name, slot, ("sing-box", "run", "-c", "stdin"), door, upstreams, stdin=json.dumps(config))

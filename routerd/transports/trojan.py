@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Launch
+from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -20,10 +20,10 @@ class Trojan:
     security: xray.Tls | xray.Reality
     network: xray.Network = None
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "protocol": "trojan",
             "settings": {"address": self.server, "port": self.port, "password": self.password},
             "streamSettings": xray.stream(self.network, self.security),
         }
-        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"))
+        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), via)

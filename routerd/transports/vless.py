@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Launch
+from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -26,7 +26,7 @@ class Vless:
     flow: str = ""
     encryption: str = field(default="none", repr=False)
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "protocol": "vless",
             "settings": {
@@ -40,4 +40,4 @@ class Vless:
         }
         allowed = upstreams(self.server, ((self.port, self.port),), "tcp")
         # Vision drops UDP 443 in silence; the ruleset refuses it instead, so that browsers fall back to TCP at once.
-        return xray.launch(name, slot, outbound, allowed, quic=self.flow != "xtls-rprx-vision")
+        return xray.launch(name, slot, outbound, allowed, via, quic=self.flow != "xtls-rprx-vision")

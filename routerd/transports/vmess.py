@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import Launch
+from routerd.model import UPSTREAM_SLOT, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -24,10 +24,10 @@ class Vmess:
     security: xray.Security = None
     network: xray.Network = None
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
             "protocol": "vmess",
             "settings": {"address": self.server, "port": self.port, "id": self.uuid, "security": self.cipher},
             "streamSettings": xray.stream(self.network, self.security),
         }
-        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"))
+        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), via)

@@ -27,20 +27,20 @@ class WireGuard:
     mtu: int = 1420
     keepalive: int = 0
 
-    def launch(self, name: str, slot: int) -> Launch:
+    def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         allowed = upstreams(self.server, ((self.port, self.port),), "udp")
         ifname = f"cw-{slot}"
-        link = Link(ifname, self.addresses, self.mtu, wireguard=self._setconf())
+        link = Link(ifname, self.addresses, self.mtu, wireguard=self._setconf(via))
         return Launch(name, slot, ("wireguard-go", "-f", ifname), link, allowed)
 
-    def _setconf(self) -> str:
+    def _setconf(self, via: int) -> str:
         """wg(8) `setconf`. AllowedIPs is everything: what enters the tunnel is for the ruleset to say, not for it."""
         families = sorted({address.version for address in self.addresses})
         preshared = [f"PresharedKey = {self.preshared_key}"] if self.preshared_key else []
         lines = [
             "[Interface]",
             f"PrivateKey = {self.private_key}",
-            f"FwMark = {mark(UPSTREAM_SLOT):#x}",
+            f"FwMark = {mark(via):#x}",
             "[Peer]",
             f"PublicKey = {self.public_key}",
             *preshared,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import cast
 
-from routerd.model import UPSTREAM_SLOT, Launch, Upstream, mark
+from routerd.model import Launch, Upstream, mark
 from routerd.transports.doors import tproxy
 
 Json = dict[str, object]
@@ -20,7 +21,6 @@ Json = dict[str, object]
 TIMEOUTS = {"handshake": 8, "connIdle": 1800, "uplinkOnly": 0, "downlinkOnly": 30}
 
 SOCKOPT: Json = {
-    "mark": mark(UPSTREAM_SLOT),  # an int32 there (infra/conf/transport_sockopt.go): slots stay under 0x80
     "tcpKeepAliveIdle": 30,
     "tcpKeepAliveInterval": 10,
     "tcpUserTimeout": 15000,  # milliseconds: a server that answers nothing is given up, SYN included
@@ -100,8 +100,8 @@ def carried(network: Network) -> Json:
 
 
 def stream(network: Network, security: Security) -> Json:
-    """The `streamSettings` of an outbound."""
-    return carried(network) | secured(security) | {"sockopt": SOCKOPT}
+    """The `streamSettings` of an outbound, but for its sockets' options: `launch` adds those."""
+    return carried(network) | secured(security)
 
 
 def inbound(listen: str, port: int) -> Json:
@@ -115,13 +115,22 @@ def inbound(listen: str, port: int) -> Json:
     }
 
 
-def launch(name: str, slot: int, outbound: Json, upstreams: tuple[Upstream, ...], *, quic: bool = True) -> Launch:
-    """An Xray child whose only way out is `outbound`."""
+def dialled(outbound: Json, via: int) -> Json:
+    """The outbound, with its sockets' options."""
+    # `mark` is an int32 there (infra/conf/transport_sockopt.go): slots stay under 0x80.
+    stream: Json = {**cast(Json, outbound["streamSettings"]), "sockopt": {**SOCKOPT, "mark": mark(via)}}
+    return {"tag": "out", **outbound, "streamSettings": stream}
+
+
+def launch(
+    name: str, slot: int, outbound: Json, upstreams: tuple[Upstream, ...], via: int, *, quic: bool = True
+) -> Launch:
+    """An Xray child whose only way out is `outbound`, by the mark of the slot `via`."""
     door = tproxy(slot, quic=quic)
     config = {
         "log": {"access": "none", "loglevel": "none"},
         "policy": {"levels": {"0": TIMEOUTS}},
         "inbounds": [inbound("127.0.0.1", door.port), inbound("::1", door.port)],
-        "outbounds": [{"tag": "out", **outbound}],
+        "outbounds": [dialled(outbound, via)],
     }
     return Launch(name, slot, ("xray", "run", "-c", "stdin:"), door, upstreams, stdin=json.dumps(config))

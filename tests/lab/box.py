@@ -43,7 +43,8 @@ NO_CLOCK = ("setpriv", "--bounding-set=-sys_time", "--")  # whatever we do: this
 class Box:
     """`with Box(lab, ["ss2022", "trojan"]) as box:` runs routerd with these of the lab's servers, in this order.
 
-    `by_name`: the links have the servers' names, not their addresses.
+    `by_name`: the links have the servers' names, not their addresses; `named`: those of these do. `family`: 6 for
+    addresses of IPv6. `via`: what each travels inside.
     """
 
     lab: Lab
@@ -54,6 +55,9 @@ class Box:
     sources: Sequence[str] = SOURCES
     env: Mapping[str, str] | None = None
     by_name: bool = False
+    named: Sequence[str] = ()
+    family: int = 4
+    via: Mapping[str, str] = field(default_factory=dict)
     folder: Path = field(init=False)
     daemon: subprocess.Popen[str] | None = None
 
@@ -74,9 +78,11 @@ class Box:
                            sources=", ".join(f'"https://{source}/"' for source in self.sources)) + self.extra
         for name in self.transports if transports is None else transports:
             server = self.lab.server(name)
-            link = server.link_to(server.hostname) if self.by_name else server.link
+            address = server.address6 if self.family == 6 else server.address4
+            link = server.link_to(server.hostname if self.by_name or name in self.named else address)
             key = "uri" if "://" in link.splitlines()[0] else "config"
             text += f'[[transport]]\nname = "{name}"\n{key} = """{link}"""\n'
+            text += f'via = "{self.via[name]}"\n' if name in self.via else ""
         self.config.parent.mkdir(exist_ok=True)
         self.config.write_text(text)
 

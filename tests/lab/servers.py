@@ -98,7 +98,12 @@ class Server:
             return
         if self.recipe.engine == "wireguard":
             self.child = self.host.popen(["wireguard-go", "-f", "wg0"], env={"WG_PROCESS_FOREGROUND": "1"})
-            wait_until(lambda: self.host.run(["wg", "show", "wg0"], check=False).returncode == 0, START_SECONDS, "wg0")
+            try:
+                wait_until(lambda: self.host.run(["wg", "show", "wg0"], check=False).returncode == 0, START_SECONDS, "wg0")
+            except LabError as e:
+                words = self.host.run(["wg", "show", "wg0"], check=False).stderr.strip()
+                said = (self.host.directory / "wireguard-go.log").read_text()[-500:]
+                raise LabError(f"{e}; exited with {self.child.poll()}; wg: {words}; wireguard-go: {said}") from e
             self.host.run(["sh", "-ec", WIREGUARD_UP], input=str(self.recipe.inbound["conf"]))
         else:
             # Xray's freedom refuses private ranges by default, and documentation ranges count as such (PR 6027).

@@ -81,6 +81,11 @@ def test_even_then_it_stays_shut(state: State) -> None:
     assert plan(household(ONE, TWO, on_failure="direct"), state, LEASES).switch == switch(Refuse())
 
 
+def test_while_the_line_is_down_new_flows_are_refused_at_once() -> None:
+    offline = replace(standing("a", a=Up(0, 50)), wan_up=False)
+    assert plan(household(ONE, on_failure="direct"), offline, LEASES).switch == switch(Refuse())
+
+
 def test_by_default_nothing_ever_goes_direct() -> None:
     found = plan(household(ONE, TWO), standing(a=REST, b=REST), LEASES)
     assert found.switch == switch(Refuse())
@@ -114,7 +119,7 @@ def test_in_clear_go_only_the_running_transports_upstreams() -> None:
 def test_the_resolvers_may_be_asked_in_clear_only_while_a_servers_address_is_unknown() -> None:
     settings = household(NAMED)
     unknown = plan(settings, standing(a=Starting(0)), LEASES)
-    assert (unknown.lookups, unknown.launches) == (("server.example",), ())
+    assert (unknown.lookups, unknown.launches) == ((("server.example", UPSTREAM_SLOT),), ())
     assert "ip daddr 9.9.9.9 tcp dport 443" in unknown.policy
     known = replace(standing(a=Starting(0)), addresses={"server.example": (ip_address("192.0.2.7"),)})
     found = plan(settings, known, LEASES)

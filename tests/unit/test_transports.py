@@ -64,9 +64,10 @@ def test_every_kind_has_a_golden_folder() -> None:
     assert {type(transport(folder)) for folder in FOLDERS} == set(KINDS.values())
 
 
+@pytest.mark.parametrize("via", [UPSTREAM_SLOT, 9])
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_the_engines_own_packets_carry_the_upstream_mark(folder: Path) -> None:
-    launch = transport(folder).launch("golden", SLOT)
+def test_the_engines_own_packets_carry_the_mark_of_the_way_they_go(folder: Path, via: int) -> None:
+    launch = transport(folder).launch("golden", SLOT, via)
     match launch.argv[0]:
         case "sing-box":
             found = json.loads(launch.stdin)["outbounds"][0]["routing_mark"]
@@ -75,7 +76,7 @@ def test_the_engines_own_packets_carry_the_upstream_mark(folder: Path) -> None:
         case _:
             assert isinstance(launch.exit, Link)
             found = int(launch.exit.wireguard.partition("FwMark = ")[2].split()[0], 16)
-    assert found == mark(UPSTREAM_SLOT)
+    assert found == mark(via)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -103,6 +103,12 @@ START = (0.0, Configured())
 A, B, C = household("a"), household("a", "b"), household("a", "b", "c")
 
 
+def chained(*names: str, **via: str) -> Settings:
+    """As `household`, and each of `via` travels inside the one that it names."""
+    plain = household(*names)
+    return replace(plain, transports={n: replace(e, via=via.get(n, "")) for n, e in plain.transports.items()})
+
+
 # -- stories ------------------------------------------------------------------------------------------------------
 
 
@@ -643,7 +649,8 @@ def assert_sane(settings: Settings, state: State, now: float) -> None:
         assert state.active in (None, state.wish)
     if ups and state.wish in {None, *ups}:
         assert state.active is not None, "stuck while something is up"
-    for health in state.health.values():
+    for name, health in state.health.items():
+        assert isinstance(health, Down) or ups.issuperset(state.beneath(name)), "inside what is not up"
         assert not (isinstance(health, Up) and health.points >= LEAVE)
         assert not (isinstance(health, Down) and health.until > now + REST)
         assert isinstance(health, Down) or health.since <= now
@@ -687,8 +694,9 @@ def assert_evidence(before: State, state: State, event: Event, now: float) -> No
     now_down = state.health.get(left)
     if not isinstance(now_down, Up):
         assert isinstance(event, Exited | Probed), "only what was seen of it convicts"
-        assert event.name == left
-        assert isinstance(now_down, Down)
+        assert event.name in (left, *state.beneath(left))
+        assert isinstance(state.health[event.name], Down)
+        assert event.name == left or now_down is None, "blamed for what it travels inside"
         return
     assert state.active is not None
     other = state.health[state.active]
@@ -735,6 +743,69 @@ def test_after_any_story_the_state_makes_sense(
     live(settings, story)
 
 
+# -- one inside another -------------------------------------------------------------------------------------------
+
+INNER = chained("in", "out", "spare", **{"in": "out"})
+BOTH_UP = (START, (1.0, good("out")), (1.1, good("spare")), (1.2, good("in")))
+
+
+def test_what_travels_inside_another_is_not_tried_before_that_one_is_up() -> None:
+    state = told(INNER, START)
+    assert set(state.health) == {"out", "spare"}
+    state = told(INNER, (1.0, good("out")), state=state)
+    assert state.health["in"] == Starting(1.0)
+    assert told(INNER, (1.1, good("in")), state=state).active == "in"
+
+
+def test_it_goes_with_the_outer_one_unblamed_and_comes_back_with_it() -> None:
+    state = told(INNER, *BOTH_UP, (20.0, Exited("out", "killed")))
+    assert (state.active, "in" in state.health, dict(state.errors)) == ("spare", False, {"out": "killed"})
+    state = told(INNER, (23.0, Tick()), (23.1, good("out")), state=state)
+    assert state.health["in"] == Starting(23.1)
+
+
+def test_what_fails_in_it_convicts_it_only_while_the_outer_one_has_just_shown_itself_well() -> None:
+    doubted = told(INNER, *BOTH_UP, (20.0, bad("in")), (21.0, bad("in")), (22.0, bad("in")))
+    assert doubt(doubted, "in") == LEAVE - 1
+    assert isinstance(told(INNER, (22.5, good("out")), (23.0, bad("in")), state=doubted).health["in"], Down)
+    outer_fails = told(INNER, (22.5, bad("out")), (23.0, bad("in")), (23.5, bad("out")), state=doubted)
+    assert isinstance(outer_fails.health["out"], Down)
+    assert (outer_fails.active, "in" in outer_fails.health) == ("spare", False)
+
+
+def test_one_that_has_never_carried_anything_is_not_given_up_while_the_outer_one_is_in_doubt() -> None:
+    state = told(INNER, START, (1.0, good("out")), (1.0 + PATIENCE, bad("out")), (1.1 + PATIENCE, Tick()))
+    assert isinstance(state.health["in"], Starting)
+    assert isinstance(told(INNER, (1.2 + PATIENCE, good("out")), state=state).health["in"], Down)
+
+
+def test_an_inner_one_that_had_failed_is_tried_at_once_when_the_outer_one_is_back() -> None:
+    state = told(INNER, *BOTH_UP, (20.0, Exited("in", "ended")), (20.1, Exited("out", "killed")))
+    assert isinstance(state.health["in"], Down)
+    state = told(INNER, (23.0, Tick()), (23.1, good("out")), state=state)
+    assert state.health["in"] == Starting(23.1, failures=1)
+
+
+def test_the_outer_one_runs_as_long_as_the_inner_one_is_wanted() -> None:
+    settings = replace(chained("in", "spare", "out", **{"in": "out"}), standby=0)
+    state = told(settings, START, (0.1, good("out")), (0.2, good("in")))
+    assert (state.active, set(state.health)) == ("in", {"in", "out"})
+
+
+def test_the_owners_choice_of_an_inner_one_starts_the_outer_one_first() -> None:
+    settings = replace(chained("spare", "in", "out", **{"in": "out"}), standby=0)
+    state = told(settings, START, (0.1, good("spare")), (1.0, Wished("in")))
+    assert isinstance(state.health["out"], Starting)
+    assert "in" not in state.health
+    state = told(settings, (2.0, good("out")), (2.1, good("in")), state=state)
+    assert state.active == "in"
+
+
+def test_without_the_outer_one_the_inner_one_is_never_tried() -> None:
+    off = replace(INNER, transports={**INNER.transports, "out": replace(INNER.transports["out"], enabled=False)})
+    assert set(told(off, START, (1.0, good("spare"))).health) == {"spare"}
+
+
 def test_a_diagnosis_ends_by_itself_when_nobody_ends_it() -> None:
     state = told(household("a"), (0.0, Configured()), (1.0, Diagnosing(31.0)))
     assert state.diagnosing_until == 31.0
@@ -751,7 +822,10 @@ def any_household(dice: random.Random) -> Settings:
     names = dice.sample(NAMES, dice.randrange(5))
     off = [n for n in names if dice.random() < 0.1]
     order, on_failure = dice.choice(["listed", "fastest"]), dice.choice(["block", "direct"])
-    made = household(*names, disabled=off, standby=dice.choice([0, 1, 2, 3, 8]), order=order, on_failure=on_failure)
+    plain = household(*names, disabled=off, standby=dice.choice([0, 1, 2, 3, 8]), order=order, on_failure=on_failure)
+    # Inside an earlier one of the draw, so that nothing goes round in a circle.
+    via = {n: dice.choice(names[:i]) for i, n in enumerate(names) if i and dice.random() < 0.2}
+    made = replace(plain, transports={n: replace(e, via=via.get(n, "")) for n, e in plain.transports.items()})
     if dice.random() < 0.5:
         return made
     return subscribed(made, *NODES[: dice.choice([0, 1, 3, 40])], keep=dice.randrange(1, 5))
