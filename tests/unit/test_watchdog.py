@@ -673,9 +673,9 @@ def assert_slots(settings: Settings, state: State) -> None:
 
 
 def assert_closed(settings: Settings, state: State, any_up: bool) -> None:
-    """New flows go into the active one's slot alone; in clear only by the owner's word, and where nothing is up."""
+    """New flows go into the active one's slot alone, with a line; in clear only by the owner's word, where none is up."""
     chosen = choice(settings, state, state.slots if state.active else {})
-    if state.active is not None:
+    if state.active is not None and state.wan_up:
         assert chosen == state.slots[state.active]
     elif isinstance(chosen, Direct):
         assert settings.on_failure == "direct"
