@@ -116,8 +116,8 @@ class Daemon:
         leases = str(prepare_leases(self.runtime))
         shown = plan(self.settings, self.state, leases) if self.settings else closed(self.file.last_good(), leases)
         await self.world.apply(shown)
-        way = next((launch.slot for launch in shown.launches if launch.name == self.state.active), None)
-        self.feeds.apply(way, shown.resolvers)
+        active = [launch.slot for launch in shown.launches if launch.name == self.state.active and self.state.wan_up]
+        self.feeds.apply(next(iter(active), None), shown.resolvers)
         self.beat()
         for tell in tuple(self.listeners):
             tell()
