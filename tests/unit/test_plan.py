@@ -23,7 +23,7 @@ from routerd.model import (
 )
 from routerd.plan import closed, plan
 from routerd.render.policy import switch
-from routerd.settings import Entry, Settings
+from routerd.settings import Entry, Settings, Subscription
 
 LEASES = "/run/clearway/leases/dnsmasq.leases"
 REST = Down(60.0, 1, "timed out")
@@ -280,3 +280,21 @@ def test_wireguard_waits_for_the_date_where_the_clock_may_be_in_the_future() -> 
     assert waiting.clock.ways == (UPSTREAM_SLOT,)
     for health, doubted in ((Starting(0), False), (RETRIED, True), (Up(0, 50), True)):
         assert len(wireguard(health, doubted).launches) == 1
+
+
+def test_a_node_whose_name_leads_into_a_home_is_not_launched_and_a_transport_of_the_owners_is() -> None:
+    base = household(NAMED)
+    entry = replace(base.transports["a"], group="sub")
+    home, away = ip_address("192.168.77.20"), ip_address("203.0.113.5")
+    for group, addresses, launched in (("sub", (home,), 0), ("", (home,), 1), ("sub", (home, away), 1)):
+        settings = replace(base, transports={"a": replace(entry, group=group)})
+        state = replace(standing(a=Starting(0)), addresses={"server.example": addresses})
+        found = plan(settings, state, LEASES).launches
+        assert len(found) == launched, (group, addresses)
+        assert all(upstream.address == addresses[-1] for launch in found for upstream in launch.upstreams)
+
+
+def test_the_resolver_has_a_door_for_each_node_that_may_run_so_that_no_new_one_restarts_it() -> None:
+    settings = replace(household(ONE), subscriptions={"sub": Subscription("sub", "https://panel.example/")})
+    before, after = (plan(settings, replace(standing(a=Up(0, 50)), slots=slots), LEASES) for slots in ({"a": 1}, {"a": 1, "sub/x": 95}))
+    assert before.services == after.services

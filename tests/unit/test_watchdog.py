@@ -542,6 +542,13 @@ def test_a_kept_node_that_fails_is_followed_by_one_that_is_known_to_work() -> No
     assert kept not in after.measured
 
 
+def test_while_enough_are_known_to_work_no_others_are_looked_for() -> None:
+    known = {f"sub/{number}": 10.0 * number for number in range(1, 6)}
+    state = State(measured=MappingProxyType(known), health=MappingProxyType({"sub/1": Up(0.0, 10.0)}))
+    after = told(MANY, (10.0, Configured()), (100.0, bad("sub/1")), (100.1, bad("sub/1")), state=state)
+    assert tried_now(after) == ["sub/2"]
+
+
 def test_all_nodes_dead_while_another_one_carries_is_a_knock_a_minute_at_most() -> None:
     settings = subscribed(household("a"), *NODES)
     state = told(settings, START, (1.0, good("a")))
