@@ -12,6 +12,8 @@ help:
 	@echo "make bench    speed, memory and apply times, side by side"
 	@echo "make soak     switches that nobody needed, on bad lines and a busy box: MINUTES=10 of each"
 	@echo "make frugal   bytes on the wire while nobody uses the house: a quarter of an hour"
+	@echo "make fuzz     everything that reads links, against bytes that a fuzzer makes up: RUNS=1000000 for each form"
+	@echo "make bench-links  seconds and megabytes for 100,000 share links"
 	@echo "make matrix   every censor of the lab and the cause that diagnose names; RUNS=200 repeats it under loss"
 	@echo "make bench-failover  seconds without service when a transport is blocked, beside the peers: hours"
 	@echo "make lab      the lab by hand: a shell in any host, censors on and off"
@@ -58,6 +60,12 @@ frugal: setup
 matrix: setup
 	$(ROOT) $(PYTHON) -m tests.lab.matrix $(if $(RUNS),--runs $(RUNS))
 
+fuzz: setup
+	$(PYTHON) -m tests.fuzz --runs $(or $(RUNS),1000000) $(TARGETS)
+
+bench-links: setup
+	$(PYTHON) -m bench.links
+
 lab: setup
 	$(ROOT) $(PYTHON) -m tests.lab up
 
@@ -76,4 +84,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test bench bench-failover soak frugal matrix lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test bench bench-failover soak frugal matrix fuzz bench-links lab golden vm-test lock install uninstall clean

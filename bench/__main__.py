@@ -1,4 +1,7 @@
-"""python -m bench [--quick] [--only PART]: measure, print the table. The exit status is 0 whatever the figures are."""
+"""python -m bench [--quick] [--only PART]: measure, print the table. The exit status is 0 whatever the figures are.
+
+A part is timing, footprint, throughput, or one of the lab's servers: `--only tuic` is that one beside its bare engine.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from bench.report import Row
 from bench.throughput import TRANSPORTS, Effort
 from tests.lab import Lab
 from tests.lab.box import Box
+from tests.lab.recipes import RECIPES
 
-PARTS = ("timing", "footprint", "throughput", *TRANSPORTS)
+PARTS = ("timing", "footprint", "throughput", *RECIPES)
 
 
 def main() -> int:
@@ -44,13 +48,14 @@ def _rows(quick: bool, parts: set[str]) -> Iterator[Row]:
             yield from timing.rows(lab, 20 if quick else 60)
         if parts == {"timing"}:
             return
-        with Box(lab, TRANSPORTS) as box:
-            box.wait_warm(len(TRANSPORTS))
+        only = () if "throughput" in parts else tuple(name for name in RECIPES if name in parts)
+        carried = tuple(dict.fromkeys((*(TRANSPORTS if parts & {"throughput", "footprint"} else ()), *only)))
+        with Box(lab, carried) as box:
+            box.wait_warm(min(len(carried), 1 + box.standby))
             if "footprint" in parts:
                 yield from footprint.rows(lab, box, 10 if quick else 20)
-            if chosen := parts & {"throughput", *TRANSPORTS}:
+            if parts & {"throughput", *RECIPES}:
                 effort = Effort(3, 1, 3) if quick else Effort(7, 1, 21)
-                only = () if "throughput" in chosen else tuple(name for name in TRANSPORTS if name in chosen)
                 yield from throughput.rows(lab, box, effort, only)
 
 

@@ -32,6 +32,7 @@ UDP_FLOOD = Kind("UDP up, as fast as it is sent", "Mbit/s", None)
 UDP_SHARE = Kind("UDP up, 20 Mbit/s, delivered", "%", 0.95)
 CONNECTIONS = Kind("new TCP connections", "1/s", 0.9)
 KINDS = (TCP_DOWN, TCP_UP, UDP_UP, UDP_DOWN, UDP_FLOOD, UDP_SHARE, CONNECTIONS)
+OVER_TCP = (TCP_DOWN, TCP_UP, CONNECTIONS)
 DATAGRAMS = (UDP_UP, UDP_DOWN)
 MORE = 1.25  # times what is carried is offered: it is full, and what it has to throw away does not take over
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from math import comb
 
 from bench import cores, ways
-from bench.load import CONNECTIONS, DATAGRAMS, KINDS, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
+from bench.load import CONNECTIONS, DATAGRAMS, KINDS, OVER_TCP, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
 from bench.report import Row, Samples
 from bench.ways import Way
+from routerd.links import parse
 from tests.lab import Host, Lab, LabError
 from tests.lab.box import Box
 
@@ -34,15 +35,17 @@ class Effort:
 
 
 def rows(lab: Lab, box: Box, effort: Effort, only: tuple[str, ...] = ()) -> Iterator[Row]:
-    """Each transport of ours against the same engine by hand; then what else there is, for orientation."""
+    """Each transport of ours against the same engine by hand; then what else there is, for orientation.
+
+    `only`: any of the lab's servers, in place of all this.
+    """
     lab.iperf_server()
     ways.open_ports(lab.net.hosts.values())
-    for number, transport in enumerate(TRANSPORTS, 1):
-        if only and transport not in only:
-            continue
+    for number, transport in enumerate(only or TRANSPORTS, 1):
         pair = ways.ours(lab, box, transport), ways.bare(lab, number, transport)
         cores.apart(lab, [way.router for way in pair])
-        for kind in KINDS:
+        carries = parse(lab.server(transport).link).transport.carries
+        for kind in KINDS if carries.udp else OVER_TCP:
             yield from _row(lab.phone, kind, *pair, effort, kind.floor)
         yield from _row(lab.phone, TCP_DOWN, pair[1], pair[1], effort, None)  # what this machine's noise is worth
     if only:

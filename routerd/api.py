@@ -14,7 +14,10 @@ import os
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import replace
+from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,14 +28,15 @@ from routerd import file
 from routerd.daemon import Daemon
 from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
 from routerd.host.worker import tried
-from routerd.links import LinkError, parse, wg_quick
-from routerd.model import Configured, Wished
+from routerd.links import INTERFACE, WRITERS, LinkError, Named, export, parse, wg_quick
+from routerd.links.bulk import Rejected, described, read_all
+from routerd.model import LAST_SLOT, SHARED_SLOTS, Configured, Wished
 from routerd.settings import SettingsError
 from routerd.subscriptions import Refusal
 
 GROUP = "clearway"
 _SO_PEERGROUPS = 59  # asm-generic/socket.h
-BODY_LIMIT, CONNECTIONS, PATIENCE, HEARTBEAT = 1 << 17, 64, 10.0, 15.0
+BODY_LIMIT, CONNECTIONS, PATIENCE, HEARTBEAT = 1 << 21, 64, 10.0, 15.0  # the first: a list of links that is imported
 
 
 class ApiError(Exception):
@@ -106,9 +110,66 @@ async def _add(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, 
         kind = parse(text).transport.kind if source == "uri" else wg_quick(text).kind
     except LinkError as e:
         raise ApiError(422, "link", str(e)) from e
-    name = _free(daemon, (_text(body, "name") if body.get("name") else named) or kind)
+    name = _free(_taken(daemon), (_text(body, "name") if body.get("name") else named) or kind)
     _edit(daemon, lambda document: file.add_transport(document, name, source, text))
     return 201, {"name": name}
+
+
+async def _import(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
+    """All that can be used of a text, in one step; with `dry_run` nothing is changed. Links are read in a thread."""
+    found = await asyncio.to_thread(read_all, _text(body, "text"))
+    known = {e.transport: e.name for e in daemon.settings.transports.values()} if daemon.settings else {}
+    there = [n for n in found.transports if n.transport in known]
+    fresh = [n for n in found.transports if n.transport not in known]
+    if fresh and body.get("dry_run") is not True:
+        fresh = _named_apart(daemon, fresh)
+        _edit(daemon, partial(_add_all, fresh))
+    again = [Rejected(n.source, f"It is there already, as {known[n.transport]}.") for n in there]
+    return 200, {
+        "transports": [described(named) for named in fresh],
+        "rejected": [{"input": each.input, "reason": each.reason} for each in (*again, *found.rejected)],
+        "subscriptions": list(found.subscriptions),
+    }
+
+
+def _add_all(fresh: list[Named], document: Any) -> None:
+    for named in fresh:
+        file.add_transport(document, named.name, *_written(named))
+
+
+def _named_apart(daemon: Daemon, fresh: list[Named]) -> list[Named]:
+    taken = set(_taken(daemon))
+    if len(fresh) > (room := _room(daemon)):
+        why = f"{len(fresh)} transports are too many at once: there is room for {room} more"
+        raise ApiError(422, "too_many", why)
+    found = []
+    for named in fresh:
+        found.append(replace(named, name=_free(taken, named.name)))
+        taken.add(found[-1].name)
+    return found
+
+
+def _room(daemon: Daemon) -> int:
+    """For transports of the file: the nodes of subscriptions have theirs."""
+    if daemon.own is None:
+        return LAST_SLOT
+    return LAST_SLOT - (SHARED_SLOTS if daemon.own.subscriptions else 0) - len(daemon.own.transports)
+
+
+def _written(named: Named) -> tuple[str, str]:
+    """Its key in the file and what stands there: the owner's own text, where it is one that the file can hold."""
+    if INTERFACE.search(named.source) or named.transport.kind not in WRITERS:
+        return "config", named.source
+    return "uri", export(named) if "\n" in named.source else named.source
+
+
+async def _link(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    """The share link of a transport, with its secrets."""
+    name = _known(daemon, path["name"])
+    transport = daemon.settings.transports[name].transport if daemon.settings else None
+    if transport is None or transport.kind not in WRITERS:
+        raise ApiError(409, "no_link", f"{name!r} is of a kind that no share link can hold")
+    return 200, {"name": name, "uri": export(Named(name, transport))}
 
 
 async def _remove(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
@@ -193,6 +254,8 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/log", _log),
     ("GET", "/transports", _transports),
     ("POST", "/transports", _add),
+    ("POST", "/import", _import),
+    ("GET", "/transports/{name}/link", _link),
     ("DELETE", "/transports/{name}", _remove),
     ("POST", "/transports/{name}/enable", _enable),
     ("POST", "/transports/{name}/disable", _disable),
@@ -246,11 +309,14 @@ async def _list_in(body: Body, name: str) -> str:
     return text
 
 
-def _free(daemon: Daemon, name: str) -> str:
+def _taken(daemon: Daemon) -> Collection[str]:
+    return daemon.settings.transports if daemon.settings else ()
+
+
+def _free(taken: Collection[str], name: str) -> str:
     """The name, or the name with a number behind it."""
-    taken = daemon.settings.transports if daemon.settings else {}
-    name = "".join(c for c in name if c.isprintable()).strip()[:56] or "transport"
-    tries = (name, *(f"{name} {i}" for i in range(2, 100)))
+    name = "".join(c for c in name if c.isprintable()).removeprefix("service:").strip()[:56].strip() or "transport"
+    tries = chain([name], (f"{name} {i}" for i in count(2)))
     return next(t for t in tries if t not in taken)
 
 

@@ -6,7 +6,6 @@ Exit status: 0 done, 1 refused or failed (one line on stderr), 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import http.client
 import json
 import socket
@@ -17,11 +16,13 @@ from typing import Any
 from urllib.parse import quote
 
 from routerd import __version__
-from routerd.links import LinkError, Named, parse
+from routerd.links import wall
+from routerd.links.bulk import Rejected, described, outcomes
 
 DIAGNOSIS = 40  # seconds; the daemon ends it after 30
 FETCH = 60  # seconds; the daemon ends it sooner
-LIMIT = 1 << 20  # bytes of a list of links
+LIMIT = 1 << 20  # bytes that can be imported at once
+LARGEST = 1 << 26  # bytes of a list that is only looked at
 
 
 class Refused(Exception):
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     diagnosing.add_argument("--through-only", action="store_true", help="try nothing that the provider could see")
     diagnosing.add_argument("--server", action="store_true", help="HOST is a transport's name: diagnose its own server")
     verb(verbs, "reload", _reload, "read the settings again")
-    importing = verb(verbs, "import", _import, "links or a wg-quick file, from a file or -", "source")
+    importing = verb(verbs, "import", _import, "links, lists and files of every kind: FILE, URL or -", "source")
     importing.add_argument("--dry-run", action="store_true", help="say what would be added; needs no daemon")
     lists = verbs.add_parser("subscription", help="lists of ways out").add_subparsers(required=True, metavar="VERB")
     verb(lists, "list", _subscriptions, "all of them: nodes, quota, expiry, last update")
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     updating = verb(lists, "update", _update, "fetch it now", "name")
     updating.add_argument("--file", default="", help="the list itself, or -, in place of fetching it")
     verb(lists, "confirm", _confirm, "use the other nodes that it has", "name")
+    verb(verbs, "export", _export, "the share link of a transport, with its secrets", "name")
     group = verbs.add_parser("transport", help="the ways out").add_subparsers(required=True, metavar="VERB")
     verb(group, "list", _list, "all of them")
     verb(group, "add", _add, "add a share link", "uri").add_argument("--name", default="")
@@ -208,7 +210,7 @@ def _differences(one: dict[str, Any]) -> Iterator[str]:
 
 def _subscribe(arguments: argparse.Namespace) -> None:
     body: dict[str, object] = {"name": arguments.name, "url": arguments.url, "confirm": arguments.confirm}
-    body |= {"text": _read(arguments.file)} if arguments.file else {}
+    body |= {"text": _read(arguments.file, LIMIT)} if arguments.file else {}
     answer = _ask(arguments, "POST", "/subscriptions", body, FETCH)
     _show(arguments, answer, [f"added {answer['name']}"])
 
@@ -219,7 +221,7 @@ def _unsubscribe(arguments: argparse.Namespace) -> None:
 
 
 def _update(arguments: argparse.Namespace) -> None:
-    body = {"text": _read(arguments.file)} if arguments.file else {}
+    body = {"text": _read(arguments.file, LIMIT)} if arguments.file else {}
     answer = _ask(arguments, "POST", f"/subscriptions/{quote(arguments.name, safe='')}/update", body, FETCH)
     _show(arguments, answer, [f"{arguments.name} is up to date"])
 
@@ -262,59 +264,77 @@ def _reload(arguments: argparse.Namespace) -> None:
     _show(arguments, _ask(arguments, "POST", "/reload"), ["the settings were read again"])
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "GET", f"/transports/{quote(arguments.name, safe='')}/link")
+    _show(arguments, answer, [answer["uri"]])
+
+
 def _import(arguments: argparse.Namespace) -> None:
-    parsed: list[tuple[str, Named]] = []
-    rejected: list[dict[str, str]] = []
-    for text in _pieces(_read(arguments.source)):
-        try:
-            parsed.append((text, parse(text)))
-        except LinkError as e:
-            rejected.append({"input": text, "reason": str(e)})
-    found = [_described(text, named) for text, named in parsed]
-    if not arguments.dry_run:
-        for (text, named), entry in zip(parsed, found, strict=True):
-            body = {"uri" if "://" in text else "config": text, "name": named.name}
-            entry["name"] = _ask(arguments, "POST", "/transports", body)["name"]
-    verb = "would add" if arguments.dry_run else "added"
-    lines = [f"{verb} {t['name']} ({t['kind']})" for t in found] + [f"rejected: {r['reason']}" for r in rejected]
-    _show(arguments, {"transports": found, "rejected": rejected}, lines)
-    if not found:
-        raise Refused("nothing in it can be used")
+    if arguments.dry_run:
+        _preview(arguments, _read(arguments.source, LARGEST))
+        return
+    answer = _ask(arguments, "POST", "/import", {"text": _read(arguments.source, LIMIT)})
+    lines = [f"added {one['name']} ({one['kind']})" for one in answer["transports"]]
+    _show(arguments, answer, lines + [_refusal(one["input"], one["reason"]) for one in answer["rejected"]])
+    if not answer["transports"]:
+        raise Refused(_nothing([one["reason"] for one in answer["rejected"]]))
 
 
-def _described(text: str, named: Named) -> dict[str, Any]:
-    transport = named.transport
-    values = {f.name: getattr(transport, f.name) for f in dataclasses.fields(transport) if f.repr}
-    plain = {key: value for key, value in values.items() if isinstance(value, str | int | bool)}
-    return {"name": named.name, "kind": transport.kind, "uri": text, **plain}
+def _preview(arguments: argparse.Namespace, text: str) -> None:
+    """Written as it is read: a hundred thousand links need not be in memory at once."""
+    rejected: list[Rejected] = []
+    before = '{"transports": [\n'
+    for found in outcomes(text):
+        if isinstance(found, Rejected):
+            rejected.append(found)
+        elif arguments.json:
+            print(before + json.dumps(described(found), ensure_ascii=False), end="")
+            before = ",\n"
+        else:
+            print(f"would add {found.name} ({found.transport.kind})")
+            before = ""
+    if arguments.json:
+        print((before if before.startswith("{") else "") + _rest(rejected))
+    else:
+        print(*(_refusal(one.input, one.reason) for one in rejected), sep="\n", end="\n" if rejected else "")
+    if before.startswith("{"):
+        raise Refused(_nothing([one.reason for one in rejected]))
 
 
-def _pieces(text: str) -> list[str]:
-    """A wg-quick file is one piece; of a list of links each line is."""
-    if "[interface]" in text.lower():
-        return [text]
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _rest(rejected: list[Rejected]) -> str:
+    refused = [{"input": one.input, "reason": one.reason} for one in rejected]
+    subscriptions = list(dict.fromkeys(one.subscription for one in rejected if one.subscription))
+    tail = {"rejected": refused, "subscriptions": subscriptions}
+    return "],\n" + json.dumps(tail, ensure_ascii=False, indent=1)[1:].lstrip()
 
 
-def _read(source: str) -> str:
-    if source.startswith(("https://", "http://")):
-        raise Refused(
-            "give an address to `routerctl subscription add NAME URL`: it is fetched through a transport only"
-        )
+def _refusal(text: str, reason: str) -> str:
+    """Its beginning, so that its owner finds it; what hides in it does not reach the terminal."""
+    begin = wall.shown(text[:200])[:40]
+    return f"rejected: {begin}{'...' if begin != text else ''}: {reason}"
+
+
+def _nothing(reasons: Sequence[str]) -> str:
+    return f"nothing in it can be used: {reasons[0]}" if len(reasons) == 1 else "nothing in it can be used"
+
+
+def _read(source: str, limit: int) -> str:
+    """A link or an address is what it says; anything else names a file."""
+    if "://" in source:
+        return source
     try:
-        data = sys.stdin.buffer.read(LIMIT + 1) if source == "-" else _bytes(Path(source))
-        if len(data) > LIMIT:
-            raise Refused(f"{source}: larger than {LIMIT} bytes")
+        if source == "-":
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with Path(source).open("rb") as file:
+                data = file.read(limit + 1)
+        if len(data) > limit:
+            raise Refused(f"{source}: larger than {limit} bytes, which is the most that is read at once")
         return data.decode("utf-8-sig")
     except OSError as e:
         raise Refused(f"{source}: cannot be read ({e.strerror})") from e
     except UnicodeDecodeError as e:
-        raise Refused(f"{source}: is not UTF-8 text") from e
-
-
-def _bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(LIMIT + 1)
+        raise Refused(f"{source}: is not UTF-8 text (byte {e.start})") from e
 
 
 # -- the wire and the screen --------------------------------------------------------------------------------------
@@ -336,12 +356,16 @@ def _open(
 ) -> tuple[_Connection, http.client.HTTPResponse]:
     connection = _Connection(arguments.socket, timeout)
     try:
-        connection.request(method, path, json.dumps(body).encode() if body is not None else None)
+        connection.request(method, path, _sent(body))
         return connection, connection.getresponse()
     except FileNotFoundError as e:
         raise Refused(f"{arguments.socket}: no daemon listens there; start it, or give another --socket") from e
     except (OSError, http.client.HTTPException) as e:
         raise Refused(f"{arguments.socket}: {e}") from e
+
+
+def _sent(body: Mapping[str, object] | None) -> bytes | None:
+    return None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
 
 
 def _show(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[str]) -> None:

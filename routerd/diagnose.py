@@ -6,6 +6,7 @@ One at a time. The host goes to the asker and nowhere else: not into State, the 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -90,10 +91,10 @@ def _server(daemon: Daemon, entry: Entry) -> Server:
     known = (transport.server,) if is_address(transport.server) else daemon.state.addresses.get(transport.server, ())
     if not known:
         raise ValueError("its server's name has no address yet")
-    proto = "udp" if transport.kind in ("hysteria2", "wireguard") else "tcp"
+    own = dataclasses.replace(transport, server=str(known[0])).launch(entry.name, 0).upstreams
     mute = transport.kind == "wireguard" or bool(getattr(transport, "obfs_password", ""))
-    name = getattr(getattr(transport, "security", None), "sni", "")
-    return Server(str(known[0]), transport.port, proto, name, mute)
+    name = getattr(getattr(transport, "security", transport), "sni", "")
+    return Server(str(known[0]), transport.port, own[0].proto, name, mute)
 
 
 @asynccontextmanager

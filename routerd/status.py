@@ -42,6 +42,11 @@ _OURS: Mapping[str, _Row] = {
         _NOTHING,
         10.0,
     ),
+    "readable": (
+        "warning",
+        "What goes through a transport can be read on the way, and be blocked by its name",
+        "Use one that encrypts: HTTPS in place of HTTP, SSH in place of SOCKS",
+    ),
     "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
     "tampered": ("warning", "Another program changed the firewall; it was put back", "See docs/problems.md"),
     "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
@@ -144,7 +149,7 @@ def _kept_waiting(settings: Settings, state: State, entry: Entry) -> str:
 
 
 def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: str) -> TransportStatus:
-    name, health = entry.name, state.health.get(entry.name)
+    name, health, able = entry.name, state.health.get(entry.name), entry.transport.carries
     return TransportStatus(
         name=name,
         kind=entry.transport.kind,
@@ -154,8 +159,8 @@ def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: st
         last_error=waiting or state.errors.get(name),
         bytes_up=traffic[0],
         bytes_down=traffic[1],
-        udp=carries(health, "udp"),
-        ipv6=entry.ipv6 and carries(health, "ipv6"),
+        udp=able.udp and carries(health, "udp"),
+        ipv6=able.ipv6 and entry.ipv6 and carries(health, "ipv6"),
     )
 
 
@@ -194,6 +199,7 @@ def _problems(
         yield _problem(code, detail)
     if settings is None:
         return
+    yield from _readable(settings, state)
     if phase == "offline":
         yield _problem("wan_down")
     elif not settings.enabled and not settings.subscriptions:
@@ -204,6 +210,15 @@ def _problems(
         yield from _one_by_one(settings, state)
     for told in subscriptions:
         yield from _of_subscription(told, phase)
+
+
+def _readable(settings: Settings, state: State) -> Iterator[Problem]:
+    """No node of a subscription is: subscriptions.py leaves such out."""
+    via = settings.via
+    for name in (n for n in state.health if n in settings.transports and not settings.transports[n].group):
+        around = (name, *beneath(via, name))
+        if not any(settings.transports[each].transport.carries.hidden for each in around):
+            yield _problem("readable", name)
 
 
 def _one_by_one(settings: Settings, state: State) -> Iterator[Problem]:

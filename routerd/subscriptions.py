@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from types import MappingProxyType
 
-from routerd.links import Named, wall
-from routerd.links.bulk import read_all
+from routerd.links import Named, notes, wall
+from routerd.links.bulk import DUPLICATE, outcomes
 from routerd.model import Differences
 from routerd.settings import Entry, Settings
 from routerd.transports import Transport
@@ -50,7 +50,10 @@ class Refusal(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a list holds: each node once. `rejected`: entries that could not be read, or that point into a home."""
+    """What a list holds: each node once, and 500 at most.
+
+    `rejected`: entries that could not be read, that point into a home, or that encrypt nothing.
+    """
 
     nodes: tuple[Named, ...]
     rejected: int
@@ -92,13 +95,23 @@ def read(text: str) -> Listed:
         raise Refusal(f"The list is longer than {LONGEST >> 20} MB.")
     if re.match(r"\s*<(!doctype|html|head|body|\?xml)", text, re.IGNORECASE):
         raise Refusal("A web page came in place of a list.")
-    found = read_all(text)
-    outside = [named for named in found.transports if is_outside(named.transport.server)]
-    nodes = tuple({named.transport: named for named in reversed(outside)}.values())[::-1]
+    nodes: list[Named] = []
+    rejected = 0
+    for found in outcomes(text):
+        if isinstance(found, Named) and _is_fit(found.transport):
+            nodes.append(found)
+        elif isinstance(found, Named) or found.reason not in (DUPLICATE, notes.REASON):
+            rejected += 1
+        if len(nodes) == MOST_NODES:
+            break
     if not nodes:
         raise Refusal("There is no node in it that can be used.")
-    inside = len(found.transports) - len(outside)
-    return Listed(nodes[:MOST_NODES], len(found.rejected) + inside + max(0, len(nodes) - MOST_NODES))
+    return Listed(tuple(nodes), rejected)
+
+
+def _is_fit(node: Transport) -> bool:
+    """On the Internet; and not readable by everyone on the line, which nobody but the owner may decide."""
+    return is_outside(node.server) and node.carries.hidden
 
 
 def is_outside(host: str) -> bool:

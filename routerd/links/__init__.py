@@ -1,27 +1,38 @@
 """Share links and wg-quick files, read into transports. Past this wall there is no raw text; see wall.py.
 
-A scheme is a function from the link's text to a name and a transport, and a line of SCHEMES.
+A scheme is a function from the link's text to a name and a transport, and a line of SCHEMES. Its inverse, from a name
+and a transport to the text, is a line of WRITERS.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from routerd.links import wall
-from routerd.links.hysteria2 import hysteria2
-from routerd.links.shadowsocks import shadowsocks
-from routerd.links.trojan import trojan
-from routerd.links.vless import vless
-from routerd.links.vmess import vmess
+from routerd.links import unknown, wall
+from routerd.links.anytls import anytls, anytls_link
+from routerd.links.http import http, http_link
+from routerd.links.hysteria import hysteria, hysteria_link
+from routerd.links.hysteria2 import hysteria2, hysteria2_link
+from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
+from routerd.links.shadowtls import shadowtls_link
+from routerd.links.socks import socks, socks_link
+from routerd.links.ssh import ssh, ssh_link
+from routerd.links.trojan import trojan, trojan_link
+from routerd.links.trojan_go import trojan_go
+from routerd.links.tuic import tuic, tuic_link
+from routerd.links.vless import vless, vless_link
+from routerd.links.vmess import vmess, vmess_link
 from routerd.links.wall import LinkError
-from routerd.links.wireguard import wg_quick, wireguard
+from routerd.links.wireguard import wg_quick, wireguard, wireguard_link
 from routerd.transports import Transport
 
-__all__ = ["SCHEMES", "LinkError", "Named", "parse", "wg_quick"]
+__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "export", "parse", "wg_quick"]
 
 LONGEST = 16384
+INTERFACE = re.compile(r"^[ \t]*\[interface\]", re.IGNORECASE | re.MULTILINE)
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]{0,31})://")
 
 SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
@@ -33,35 +44,73 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
+    "tuic": tuic,
+    "anytls": anytls,
+    "hysteria": hysteria,
+    "ssh": ssh,
+    "socks": socks,
+    "socks4": socks,
+    "socks4a": socks,
+    "socks5": socks,
+    "socks5h": socks,
+    "http": http,
+    "https": http,
+    "trojan-go": trojan_go,
+}
+
+WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes that kind alone
+    "shadowsocks": shadowsocks_link,
+    "hysteria2": hysteria2_link,
+    "vless": vless_link,
+    "vmess": vmess_link,
+    "trojan": trojan_link,
+    "wireguard": wireguard_link,
+    "tuic": tuic_link,
+    "anytls": anytls_link,
+    "shadowtls": shadowtls_link,
+    "hysteria": hysteria_link,
+    "ssh": ssh_link,
+    "socks": socks_link,
+    "http": http_link,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`name` is the link's own, fit to be shown; the server's where it has none."""
+    """`name` is the link's own, fit to be shown; the server's where it has none. `source`: the link, or the file."""
 
     name: str
     transport: Transport
+    source: str = field(default="", repr=False, compare=False)
 
 
 def parse(text: str) -> Named:
     """One share link, or one wg-quick file. Raises LinkError and nothing else."""
     if len(text) > LONGEST:
         raise LinkError(f"The link is longer than {LONGEST} characters.")
-    if re.search(r"^\s*\[interface\]", text.lstrip("\ufeff"), re.IGNORECASE | re.MULTILINE):
-        name, transport = "", wg_quick(text.lstrip("\ufeff"))
-        return Named(transport.server, transport)
-    name, transport_ = read(joined(text))
-    return Named(wall.name(name) or transport_.server, transport_)
+    if not SCHEME.match(text):
+        if INTERFACE.search(text):
+            transport = wg_quick(text.lstrip("\ufeff"))
+            return Named(transport.server, transport, text)
+        if known := unknown.of_text(text):
+            raise LinkError(known)
+    link = joined(text)
+    name, transport_ = read(link)
+    return Named(wall.name(name) or transport_.server, transport_, link)
+
+
+def export(named: Named) -> str:
+    """The share link of a transport: `parse(export(named)) == named`."""
+    return WRITERS[named.transport.kind](named.name, named.transport)
 
 
 def joined(text: str) -> str:
     """One line of what a chat may have broken into several, without the invisible marks around it."""
     lines = text.splitlines()
-    if sum(bool(SCHEME.match(line.strip())) for line in lines) > 1:
+    if len(lines) > 1 and sum(bool(SCHEME.match(line.strip())) for line in lines) > 1:
         raise LinkError("There are several links here; give one at a time.")
     body, sign, fragment = "".join(line.strip() for line in lines).partition("#")
-    return "".join(char for char in body if not wall.invisible(char)).strip() + sign + fragment
+    return wall.shown(body).strip() + sign + wall.shown(fragment)
 
 
 def read(link: str) -> tuple[str, Transport]:
@@ -70,5 +119,6 @@ def read(link: str) -> tuple[str, Transport]:
         raise LinkError(f"This is not a share link; one begins with {', '.join(SCHEMES)} and ://.")
     scheme = match[1].lower()
     if scheme not in SCHEMES:
-        raise LinkError(f"Links of this kind are not supported; allowed: {', '.join(SCHEMES)}.")
+        known = unknown.of_scheme(scheme)
+        raise LinkError(known or f"Links of this kind are not supported; allowed: {', '.join(SCHEMES)}.")
     return SCHEMES[scheme](f"{scheme}://{link[match.end() :]}")

@@ -1,19 +1,30 @@
-"""Whatever was pasted or fetched, read into transports: every line of it ends as one, or is rejected with a reason."""
+"""Whatever was pasted or fetched, read into transports: every line of it ends as one, or is rejected with a reason.
+
+A document's entries become share links first, so that all that is read passes the same wall.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
 
-from routerd.links import Named, parse, wall
+from routerd.links import Named, forms, notes, parse, wall
+from routerd.links.document import Piece
 from routerd.links.wall import LinkError
+
+DUPLICATE = "It is the same as one before it, whatever its name."
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """`input` as it was given: it may hold a secret, and is shown to the owner alone."""
+    """`input` as it was given: it may hold a secret, and is shown to the owner alone.
+
+    `subscription`: the address that has to be fetched, where the input is one.
+    """
 
     input: str = field(repr=False)
     reason: str
+    subscription: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +32,51 @@ class Import:
     transports: tuple[Named, ...]
     rejected: tuple[Rejected, ...]
 
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """Addresses that have to be fetched; each is in `rejected` too, since it is no transport."""
+        return tuple(dict.fromkeys(each.subscription for each in self.rejected if each.subscription))
+
 
 def read_all(text: str) -> Import:
-    """A list of share links, one in each line, in plain or in base64. Never raises."""
+    """Never raises. forms.py says what is understood."""
     transports, rejected = [], []
-    for line in filter(None, (line.strip() for line in plain(text).splitlines())):
-        try:
-            transports.append(parse(line))
-        except LinkError as e:
-            rejected.append(Rejected(line, e.reason))
+    for found in outcomes(text):
+        if isinstance(found, Named):
+            transports.append(found)
+        else:
+            rejected.append(found)
     return Import(tuple(transports), tuple(rejected))
 
 
-def plain(text: str) -> str:
-    """What a panel gives in base64, as the list that it is."""
+def outcomes(text: str) -> Iterator[Named | Rejected]:
+    """The same, one by one: a hundred thousand need not be in memory at once, nor are they to know duplicates by."""
+    seen: set[int] = set()
+    for piece in forms.pieces(text):
+        found = judged(piece)
+        if isinstance(found, Named):
+            before = len(seen)
+            seen.add(hash(found.transport))
+            yield found if len(seen) > before else Rejected(piece.shown, DUPLICATE)
+        else:
+            yield found
+
+
+def described(named: Named) -> dict[str, object]:
+    """A transport as the commands and the API show it, with its link, which is the owner's."""
+    transport = named.transport
+    values = {at.name: getattr(transport, at.name) for at in fields(transport) if at.repr}
+    plain = {key: value for key, value in values.items() if isinstance(value, str | int)}
+    return {"name": named.name, "kind": transport.kind, "uri": named.source, **plain}
+
+
+def judged(piece: Piece) -> Named | Rejected:
+    if piece.reason:
+        return Rejected(piece.shown, piece.reason, piece.subscription)
     try:
-        return wall.base64("".join(text.split()), "list").decode()
-    except (LinkError, UnicodeDecodeError):
-        return text
+        named = parse(piece.text)
+    except LinkError as e:
+        return Rejected(piece.shown, e.reason)
+    if name := wall.name(piece.name):
+        named = replace(named, name=name)
+    return Rejected(piece.shown, notes.REASON) if notes.is_note(named.name) else named

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from routerd.links import wall
-from routerd.links.uri import Query, decoded, refuse_insecure, split
+from routerd.links.uri import Query, decoded, refuse_insecure, split, written
 from routerd.links.wall import LinkError
 from routerd.transports.doors import Ports
 from routerd.transports.hysteria2 import OBFUSCATIONS, Hysteria2
@@ -15,11 +17,18 @@ def hysteria2(text: str) -> tuple[str, Hysteria2]:
     uri = split(text)
     refuse(uri.query)
     host = wall.host(uri.host)
-    ports = ranges(uri.port or "443") + (ranges(uri.query["mport"]) if uri.query.get("mport") else ())
+    ports = ranges(",".join(filter(None, (uri.port or "443", uri.query.get("mport")))))
     sni = wall.host(uri.query.get("sni") or uri.query.get("peer") or uri.host)
     password = wall.text(decoded(uri.userinfo), "password") if uri.userinfo else ""
     hops = ports if len(ports) > 1 or ports[0][0] != ports[0][1] else ()
     return uri.name, Hysteria2(host, ports[0][0], sni, password, hops, *obfuscation(uri.query))
+
+
+def hysteria2_link(name: str, transport: Hysteria2) -> str:
+    hops = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in transport.hops)
+    query = {"sni": transport.sni, "obfs": transport.obfs, "obfs-password": transport.obfs_password}
+    place = (transport.server, hops or transport.port)
+    return written("hysteria2", quote(transport.password, safe=""), place, query, name)
 
 
 def refuse(query: Query) -> None:

@@ -1,13 +1,18 @@
-"""ss:// links: SIP002, plain for the 2022 ciphers (SIP022), and the old form that is base64 from end to end."""
+"""ss:// links: SIP002, plain for the 2022 ciphers (SIP022), and the old form that is base64 from end to end.
+
+Outline's `prefix` is passed over: it changes what a censor sees, not what the server needs (docs/decisions/0013).
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
 
-from routerd.links import wall
-from routerd.links.uri import Uri, decoded, server, split
+from routerd.links import sip003, wall
+from routerd.links.shadowtls import PLUGINS, inside, userinfo
+from routerd.links.uri import Uri, decoded, server, split, written
 from routerd.links.wall import LinkError
 from routerd.transports.shadowsocks import METHODS, METHODS_2022, Shadowsocks
+from routerd.transports.shadowtls import ShadowTls
 
 ALIASES = {
     "chacha20-poly1305": "chacha20-ietf-poly1305",
@@ -18,13 +23,24 @@ ALIASES = {
 }
 
 
-def shadowsocks(text: str) -> tuple[str, Shadowsocks]:
+def shadowsocks(text: str) -> tuple[str, Shadowsocks | ShadowTls]:
     uri = split(unwrapped(text))
-    if uri.query.get("plugin"):
-        raise LinkError("The link needs a SIP003 plugin, and plugins are not supported yet.")
+    if uri.query.get("shadow-tls"):
+        raise LinkError("The link has ShadowTLS in Shadowrocket's form; ask for one with plugin=shadow-tls.")
     host, port = server(uri)
     method, password = credentials(uri)
-    return uri.name, Shadowsocks(host, port, method, password)
+    plugin = uri.query.get("plugin", "")
+    if plugin.partition(";")[0] in PLUGINS:
+        return uri.name, inside(plugin, Shadowsocks(host, port, method, password))
+    name, options = sip003.plugin(plugin) if plugin else ("", "")
+    return uri.name, Shadowsocks(host, port, method, password, name, options)
+
+
+def shadowsocks_link(name: str, transport: Shadowsocks) -> str:
+    """SIP002: the 2022 ciphers in plain, the others in base64."""
+    plugin = f"{transport.plugin};{transport.plugin_options}" if transport.plugin else ""
+    user = userinfo(transport.method, transport.password)
+    return written("ss", user, (transport.server, transport.port), {"plugin": plugin}, name)
 
 
 def unwrapped(text: str) -> str:

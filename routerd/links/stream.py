@@ -7,22 +7,97 @@ import re
 from routerd.links import wall
 from routerd.links.uri import Query, refuse_insecure
 from routerd.links.wall import LinkError
-from routerd.transports.xray import Network, Reality, Security, Tls, WebSocket
+from routerd.links.xhttp import judged
+from routerd.transports.xray import Grpc, HttpUpgrade, Network, Reality, Security, Tls, WebSocket, Xhttp
 
 FINGERPRINTS = ("chrome", "firefox", "safari", "ios", "android", "edge", "360", "qq", "random", "randomized")
-NETWORKS = ("tcp", "raw", "ws")
+NETWORKS = ("tcp", "raw", "ws", "httpupgrade", "grpc", "xhttp", "splithttp")
+XHTTP_MODES = ("auto", "packet-up", "stream-up", "stream-one")
+_KCP = "The link's network is mKCP: UDP in a disguise (headerType, seed) that this Xray no longer has; ask for xhttp."
+_GONE = "The link's network is {}, which Xray no longer has; ask its owner for one with xhttp."
+REFUSED = {"kcp": _KCP, "mkcp": _KCP, "quic": _GONE.format("QUIC")} | {
+    name: _GONE.format("HTTP/2") for name in ("http", "h2")
+}
 ALPN = ("h2", "http/1.1", "h3")
 MLDSA65_BYTES = 1952
 
 
+def riding(query: Query, server: str, default: str) -> tuple[Security, Network]:
+    """The two together: not every network goes inside everything. `default`, `server`: as in `security`."""
+    around, inside = security(query, server, default), network(query, server)
+    if isinstance(around, Reality) and isinstance(inside, WebSocket | HttpUpgrade):
+        raise LinkError("REALITY goes around plain TCP, gRPC or XHTTP; for ws and httpupgrade TLS is needed.")
+    return around, inside
+
+
 def network(query: Query, server: str) -> Network:
-    """`server` is who the WebSocket is for, when neither `host` nor the TLS name says so."""
-    chosen = wall.one_of(query.get("type") or "tcp", NETWORKS, "network (type=)")
-    if chosen != "ws":
-        wall.one_of(query.get("headerType") or "none", ("none",), "TCP disguise (headerType=)")
-        return None
-    host = query.get("host") or query.get("sni") or query.get("peer") or server
-    return WebSocket(wall.path(query.get("path") or "/", "WebSocket path"), host_header(host))
+    """`server` is who the HTTP request is for, when neither `host` nor the TLS name says so."""
+    chosen = query.get("type") or "tcp"
+    if chosen in REFUSED:
+        raise LinkError(REFUSED[chosen])
+    match wall.one_of(chosen, NETWORKS, "network (type=)"):
+        case "tcp" | "raw":
+            wall.one_of(query.get("headerType") or "none", ("none",), "TCP disguise (headerType=)")
+            return None
+        case "grpc":
+            return grpc(query)
+        case _:
+            return over_http(chosen, query, server)
+
+
+def grpc(query: Query) -> Grpc:
+    mode = wall.one_of(query.get("mode") or "gun", ("gun", "multi"), "gRPC mode (mode=)")
+    authority = query.get("authority", "")
+    return Grpc(
+        wall.visible(query.get("serviceName", ""), "gRPC service (serviceName=)"),
+        host_header(authority) if authority else "",
+        mode == "multi",
+    )
+
+
+def over_http(chosen: str, query: Query, server: str) -> Network:
+    path = wall.path(query.get("path") or "/", "HTTP path (path=)")
+    host = host_header(query.get("host") or query.get("sni") or query.get("peer") or server)
+    match chosen:
+        case "ws":
+            return WebSocket(path, host)
+        case "httpupgrade":
+            return HttpUpgrade(path, host)
+    mode = wall.one_of(query.get("mode") or "auto", XHTTP_MODES, "XHTTP mode (mode=)")
+    return Xhttp(path, host, mode, judged(query["extra"], mode) if query.get("extra") else "")
+
+
+def network_query(network: Network) -> Query:
+    """The inverse of `network`."""
+    match network:
+        case None:
+            return {"type": "tcp"}
+        case Grpc(service, authority, multi):
+            mode = "multi" if multi else "gun"
+            return {"type": "grpc", "serviceName": service, "authority": authority, "mode": mode}
+        case WebSocket(path, host):
+            return {"type": "ws", "path": path, "host": host}
+        case HttpUpgrade(path, host):
+            return {"type": "httpupgrade", "path": path, "host": host}
+        case Xhttp(path, host, mode, extra):
+            return {"type": "xhttp", "path": path, "host": host, "mode": mode, "extra": extra}
+
+
+def query_of(security: Security, network: Network) -> Query:
+    """What `security` and `network` read: the inverse of both."""
+    return security_query(security) | network_query(network)
+
+
+def security_query(security: Security) -> Query:
+    match security:
+        case Tls(sni, fingerprint, alpn, pins, names):
+            lists = {"alpn": ",".join(alpn), "pcs": ",".join(pins), "vcn": ",".join(names)}
+            return {"security": "tls", "sni": sni, "fp": fingerprint} | lists
+        case Reality(sni, public_key, short_id, spider, fingerprint, mldsa65):
+            keys = {"pbk": public_key, "sid": short_id, "spx": spider, "pqv": mldsa65}
+            return {"security": "reality", "sni": sni, "fp": fingerprint} | keys
+        case None:
+            return {"security": "none"}
 
 
 def host_header(value: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from routerd.links import wall
 from routerd.links.wall import LinkError
@@ -31,10 +31,16 @@ class Uri:
 
 
 def decoded(text: str) -> str:
+    if "%" not in text:
+        return text
     try:
-        return unquote(text, errors="strict")
+        return unescaped(text).decode()
     except UnicodeDecodeError:
         raise LinkError("The link has percent-escapes that are not UTF-8.") from None
+
+
+def unescaped(text: str) -> bytes:
+    return unquote_to_bytes(text.encode(errors="surrogatepass"))
 
 
 def query(text: str) -> Query:
@@ -54,7 +60,7 @@ def split(text: str) -> Uri:
     match = HOST_PORT.fullmatch(place.partition("/")[0])
     if not match:
         raise LinkError("The link has no server: host:port is needed, with an IPv6 address in brackets.")
-    name = unquote(fragment, errors="replace")
+    name = unescaped(fragment).decode(errors="replace") if "%" in fragment else fragment
     return Uri(scheme.lower(), userinfo, decoded(match[1]), match[2] or "", query(parameters), name)
 
 
@@ -70,6 +76,22 @@ def refuse_insecure(query: Query) -> None:
 
 def server(uri: Uri, default_port: str = "") -> tuple[str, int]:
     return wall.host(uri.host), wall.port(uri.port or default_port)
+
+
+def user_and_password(uri: Uri, longest: int = 255) -> tuple[str, str]:
+    """`user:password`, each percent-encoded by itself; either may be missing."""
+    user, _, password = uri.userinfo.partition(":")
+    found = decoded(user), decoded(password)
+    for value in filter(None, found):
+        wall.text(value, "user or password")
+        if len(value.encode()) > longest:
+            raise LinkError(f"The user or the password is longer than {longest} bytes.")
+    return found
+
+
+def written_user(user: str, password: str = "") -> str:
+    """The inverse."""
+    return f"{quote(user, safe='')}:{quote(password, safe='')}" if user or password else ""
 
 
 def written(scheme: str, userinfo: str, place: tuple[str, int | str], query: Mapping[str, str], name: str) -> str:

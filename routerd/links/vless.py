@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from routerd.links import stream, wall
-from routerd.links.uri import decoded, server, split
+from routerd.links.uri import decoded, server, split, written
 from routerd.links.wall import LinkError
 from routerd.transports.vless import FLOWS, Vless
 
@@ -19,11 +19,16 @@ def vless(text: str) -> tuple[str, Vless]:
     encryption = uri.query.get("encryption") or "none"
     if not ENCRYPTION.fullmatch(encryption):
         raise LinkError("The VLESS encryption is not one that is supported; allowed: none, mlkem768x25519plus.….")
-    security = stream.security(uri.query, host, "none")
-    network = stream.network(uri.query, host)
+    security, network = stream.riding(uri.query, host, "none")
     flow = wall.one_of(uri.query.get("flow", ""), FLOWS, "flow (flow=)")
     if security is None and encryption == "none":
         raise LinkError("The link has no encryption at all: security=tls or security=reality is needed.")
     if flow and (network or security is None):
         raise LinkError("The Vision flow needs plain TCP with TLS or REALITY.")
     return uri.name, Vless(host, port, wall.uuid(decoded(uri.userinfo)), security, network, flow, encryption)
+
+
+def vless_link(name: str, transport: Vless) -> str:
+    query = {"encryption": transport.encryption} | stream.query_of(transport.security, transport.network)
+    place = (transport.server, transport.port)
+    return written("vless", transport.uuid, place, query | {"flow": transport.flow}, name)

@@ -7,12 +7,17 @@ import unicodedata
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
+ADDRESS = re.compile(r"[0-9A-Fa-f:.]+")  # what is not of these characters is no IP address
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+DIGITS = re.compile(r"[0-9]{1,5}")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 PATH = re.compile(r"/[!-~]{0,1023}")
+BLANKS = str.maketrans("\t\r\n", "   ")
 LONGEST_TEXT = 1024
 LONGEST_NAME = 64
 
@@ -31,23 +36,29 @@ def invisible(char: str) -> bool:
     return category[0] == "C" or category in ("Zl", "Zp")
 
 
+def shown(text: str) -> str:
+    """Without what hides or reverses."""
+    return text if text.isprintable() else "".join(char for char in text if not invisible(char))
+
+
 def name(text: str) -> str:
     """A name for people: emoji and any script, nothing that hides or reverses."""
-    seen = "".join(" " if char in "\t\r\n" else "" if invisible(char) else char for char in text)
-    return " ".join(seen.split())[:LONGEST_NAME].strip()
+    return " ".join(shown(text.translate(BLANKS)).split())[:LONGEST_NAME].strip()
 
 
 def text(value: str, what: str) -> str:
     """A password or the like: anything that can be seen."""
-    if not value or len(value) > LONGEST_TEXT or any(map(invisible, value)):
+    if not value or len(value) > LONGEST_TEXT or shown(value) != value:
         raise LinkError(f"The {what} is missing, too long, or has characters that cannot be seen.")
     return value
 
 
+@lru_cache(1024)  # lists name the same few hosts again and again
 def host(value: str) -> str:
     """An IP address or a host name, as A-labels in lower case."""
+    bare = value.removeprefix("[").removesuffix("]")
     try:
-        return address(value.removeprefix("[").removesuffix("]"))
+        return address(bare) if ADDRESS.fullmatch(bare) else hostname(value)
     except ValueError:
         return hostname(value)
 
@@ -66,19 +77,20 @@ def address(value: str) -> str:
 def hostname(value: str) -> str:
     reason = "The server's name is not a host name or an IP address: letters, digits, hyphens and dots are allowed."
     try:
-        ascii_name = value.encode("idna").decode("ascii").lower().removesuffix(".")
+        ascii_name = value if value.isascii() else value.encode("idna").decode("ascii")
     except UnicodeError:
         raise LinkError(reason) from None
+    ascii_name = ascii_name.lower().removesuffix(".")
     labels = ascii_name.split(".")
     # A last label of digits (or 0x…) is read as an IPv4 address by inet_aton (WHATWG URL, "ends in a number").
-    number = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1])
+    number = NUMBER.fullmatch(labels[-1])
     if len(ascii_name) > 253 or number or not all(LABEL.fullmatch(label) for label in labels):
         raise LinkError(reason)
     return ascii_name
 
 
 def number(value: str, what: str, first: int, last: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", value, re.ASCII) or not first <= int(value) <= last:
+    if not DIGITS.fullmatch(value) or not first <= int(value) <= last:
         raise LinkError(f"The {what} must be a number from {first} to {last}.")
     return int(value)
 
@@ -125,6 +137,13 @@ def hexadecimal(value: str, what: str, sizes: Collection[int]) -> str:
     if len(value) not in sizes or not re.fullmatch(r"[0-9a-f]*", value.lower()):
         raise LinkError(f"The {what} is not a hexadecimal number of the right length.")
     return value.lower()
+
+
+def visible(value: str, what: str, longest: int = 256) -> str:
+    """ASCII without a space, or nothing."""
+    if not re.fullmatch(r"[!-~]*", value) or len(value) > longest:
+        raise LinkError(f"The {what} is too long, or has characters that do not belong there.")
+    return value
 
 
 def path(value: str, what: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from ipaddress import ip_interface
+from urllib.parse import quote
 
 from routerd.links import wall
-from routerd.links.uri import HOST_PORT, decoded, server, split
+from routerd.links.uri import HOST_PORT, decoded, server, split, written
 from routerd.links.wall import LinkError
 from routerd.model import Interface
 from routerd.transports.wireguard import WireGuard
@@ -56,6 +57,18 @@ def wireguard(text: str) -> tuple[str, WireGuard]:
         mtu(query.get("mtu", "")),
         keepalive(query.get("keepalive", "") or query.get("persistentkeepalive", "")),
     )
+
+
+def wireguard_link(name: str, transport: WireGuard) -> str:
+    query = {
+        "publickey": transport.public_key,
+        "presharedkey": transport.preshared_key,
+        "address": ",".join(map(str, transport.addresses)),
+        "mtu": str(transport.mtu),
+        "keepalive": str(transport.keepalive),
+    }
+    place = (transport.server, transport.port)
+    return written("wireguard", quote(transport.private_key, safe=""), place, query, name)
 
 
 def sections(text: str) -> tuple[Section, Section]:

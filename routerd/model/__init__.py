@@ -40,7 +40,20 @@ from routerd.model.slots import (
 )
 from routerd.model.state import Down, Health, Starting, State, Up
 from routerd.model.status import Differences, Problem, Status, SubscriptionStatus, TransportStatus
-from routerd.model.transport import Address, Direct, Exit, Interface, Launch, Link, Refuse, Tproxy, Upstream, beneath
+from routerd.model.transport import (
+    Address,
+    Carries,
+    Direct,
+    Engine,
+    Exit,
+    Interface,
+    Launch,
+    Link,
+    Refuse,
+    Tproxy,
+    Upstream,
+    beneath,
+)
 
 __all__ = [
     "DIAGNOSE_SLOT",
@@ -55,6 +68,7 @@ __all__ = [
     "UPSTREAM_SLOT",
     "Address",
     "Carried",
+    "Carries",
     "Clock",
     "ClockSet",
     "Configured",
@@ -65,6 +79,7 @@ __all__ = [
     "Doubted",
     "Down",
     "Drifted",
+    "Engine",
     "Event",
     "Exit",
     "Exited",

@@ -14,6 +14,24 @@ Interface = IPv4Interface | IPv6Interface
 
 
 @dataclass(frozen=True, slots=True)
+class Engine:
+    """The program that carries a transport. `tag`: what it must have been built with."""
+
+    name: str
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Carries:
+    """What gets through beside TCP to IPv4. `quic`: UDP to port 443. `hidden`: nobody on the way can read it."""
+
+    udp: bool = True
+    ipv6: bool = True
+    quic: bool = True
+    hidden: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Tproxy:
     """An engine's transparent port, on 127.0.0.1 and ::1. `udp`, `quic` (UDP 443), `ipv6`: whether it carries them."""
 

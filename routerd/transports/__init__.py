@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
-from routerd.model import UPSTREAM_SLOT, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
+from routerd.transports.anytls import AnyTls
+from routerd.transports.http import Http
+from routerd.transports.hysteria import Hysteria
 from routerd.transports.hysteria2 import Hysteria2
 from routerd.transports.shadowsocks import Shadowsocks
+from routerd.transports.shadowtls import ShadowTls
+from routerd.transports.socks import Socks
+from routerd.transports.ssh import Ssh
 from routerd.transports.trojan import Trojan
+from routerd.transports.tuic import Tuic
 from routerd.transports.vless import Vless
 from routerd.transports.vmess import Vmess
 from routerd.transports.wireguard import WireGuard
@@ -23,6 +30,12 @@ class Transport(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     kind: ClassVar[str]
+    engine: ClassVar[Engine]
+
+    @property
+    def carries(self) -> Carries:
+        """What gets through; the rest is refused at once."""
+        ...
 
     @property
     def server(self) -> str: ...
@@ -36,5 +49,9 @@ class Transport(Protocol):
 
 
 KINDS: dict[str, type[Transport]] = {
-    kind.kind: kind for kind in (Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard)
+    kind.kind: kind
+    for kind in (
+        *(Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard),
+        *(Tuic, AnyTls, ShadowTls, Hysteria, Ssh, Socks, Http),
+    )
 }

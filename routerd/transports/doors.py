@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Literal
 
-from routerd.model import Tproxy, Upstream
+from routerd.model import Carries, Tproxy, Upstream
 
 FIRST_PORT = 12300  # plus the slot
 
@@ -13,9 +13,9 @@ Proto = Literal["tcp", "udp"]
 Ports = tuple[int, int]  # first, last
 
 
-def tproxy(slot: int, *, quic: bool = True) -> Tproxy:
-    """The transparent port of `slot`. `quic`: whether the engine carries UDP 443."""
-    return Tproxy(FIRST_PORT + slot, quic=quic)
+def tproxy(slot: int, carries: Carries) -> Tproxy:
+    """The transparent port of `slot`; what the engine does not carry is refused before it."""
+    return Tproxy(FIRST_PORT + slot, carries.udp, carries.ipv6, carries.quic)
 
 
 def upstreams(server: str, ports: tuple[Ports, ...], *protos: Proto) -> tuple[Upstream, ...]:

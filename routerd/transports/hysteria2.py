@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import singbox
 from routerd.transports.doors import Ports, upstreams
 
@@ -17,6 +17,8 @@ class Hysteria2:
     """`hops`: ranges of ports to hop over, `port` included; empty for a server that stays on `port`."""
 
     kind: ClassVar[str] = "hysteria2"
+    engine: ClassVar[Engine] = singbox.OVER_QUIC
+    carries: ClassVar[Carries] = Carries()
 
     server: str
     port: int
@@ -31,11 +33,11 @@ class Hysteria2:
             "type": "hysteria2",
             "server": self.server,
             "password": self.password,
-            "tls": {"enabled": True, "server_name": self.sni, "alpn": ["h3"]},
+            "tls": singbox.tls(self.sni, "h3"),
         }
         outbound |= self._ports() | self._obfs()
         ports = self.hops or ((self.port, self.port),)
-        return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "udp"), via)
+        return singbox.launch(name, slot, outbound, upstreams(self.server, ports, "udp"), self.carries, via)
 
     def _ports(self) -> dict[str, object]:
         if not self.hops:

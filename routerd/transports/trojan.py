@@ -1,11 +1,11 @@
-"""Trojan by Xray: a password inside TLS, over TCP or a WebSocket."""
+"""Trojan by Xray: a password inside TLS, over plain TCP or one of Xray's networks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -13,6 +13,8 @@ from routerd.transports.doors import upstreams
 @dataclass(frozen=True, slots=True)
 class Trojan:
     kind: ClassVar[str] = "trojan"
+    engine: ClassVar[Engine] = xray.ENGINE
+    carries: ClassVar[Carries] = Carries()
 
     server: str
     port: int
@@ -26,4 +28,5 @@ class Trojan:
             "settings": {"address": self.server, "port": self.port, "password": self.password},
             "streamSettings": xray.stream(self.network, self.security),
         }
-        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), via)
+        allowed = upstreams(self.server, ((self.port, self.port),), xray.proto(self.network, self.security))
+        return xray.launch(name, slot, outbound, allowed, self.carries, via)

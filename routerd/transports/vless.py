@@ -1,11 +1,11 @@
-"""VLESS by Xray: over TLS or REALITY, with Vision or a WebSocket."""
+"""VLESS by Xray, inside TLS or REALITY: plain TCP, maybe with Vision, or one of Xray's networks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -17,6 +17,7 @@ class Vless:
     """`encryption` is "none", or VLESS's own (mlkem768x25519plus…), a public key that needs no TLS around it."""
 
     kind: ClassVar[str] = "vless"
+    engine: ClassVar[Engine] = xray.ENGINE
 
     server: str
     port: int
@@ -25,6 +26,11 @@ class Vless:
     network: xray.Network = None
     flow: str = ""
     encryption: str = field(default="none", repr=False)
+
+    @property
+    def carries(self) -> Carries:
+        # Vision drops UDP 443 in silence; the ruleset refuses it instead, so that browsers fall back to TCP at once.
+        return Carries(quic=self.flow != "xtls-rprx-vision")
 
     def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         outbound: dict[str, object] = {
@@ -38,6 +44,5 @@ class Vless:
             },
             "streamSettings": xray.stream(self.network, self.security),
         }
-        allowed = upstreams(self.server, ((self.port, self.port),), "tcp")
-        # Vision drops UDP 443 in silence; the ruleset refuses it instead, so that browsers fall back to TCP at once.
-        return xray.launch(name, slot, outbound, allowed, via, quic=self.flow != "xtls-rprx-vision")
+        allowed = upstreams(self.server, ((self.port, self.port),), xray.proto(self.network, self.security))
+        return xray.launch(name, slot, outbound, allowed, self.carries, via)

@@ -1,11 +1,11 @@
-"""VMess (AEAD) by Xray: over TCP or a WebSocket, with or without TLS."""
+"""VMess (AEAD) by Xray, with or without TLS: plain TCP or one of Xray's networks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Launch
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports import xray
 from routerd.transports.doors import upstreams
 
@@ -16,6 +16,8 @@ UNENCRYPTED = ("none", "zero")  # fit only for the inside of TLS
 @dataclass(frozen=True, slots=True)
 class Vmess:
     kind: ClassVar[str] = "vmess"
+    engine: ClassVar[Engine] = xray.ENGINE
+    carries: ClassVar[Carries] = Carries()
 
     server: str
     port: int
@@ -30,4 +32,5 @@ class Vmess:
             "settings": {"address": self.server, "port": self.port, "id": self.uuid, "security": self.cipher},
             "streamSettings": xray.stream(self.network, self.security),
         }
-        return xray.launch(name, slot, outbound, upstreams(self.server, ((self.port, self.port),), "tcp"), via)
+        allowed = upstreams(self.server, ((self.port, self.port),), xray.proto(self.network, self.security))
+        return xray.launch(name, slot, outbound, allowed, self.carries, via)

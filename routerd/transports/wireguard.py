@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import ClassVar
 
-from routerd.model import UPSTREAM_SLOT, Interface, Launch, Link, mark
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Interface, Launch, Link, mark
 from routerd.transports.doors import upstreams
 
 EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
@@ -17,6 +17,7 @@ class WireGuard:
     """Keys are base64 of 32 bytes. `keepalive` in seconds, 0 for none."""
 
     kind: ClassVar[str] = "wireguard"
+    engine: ClassVar[Engine] = Engine("wireguard-go")
 
     server: str
     port: int
@@ -26,6 +27,10 @@ class WireGuard:
     preshared_key: str = field(default="", repr=False)
     mtu: int = 1420
     keepalive: int = 0
+
+    @property
+    def carries(self) -> Carries:
+        return Carries(ipv6=any(address.version == 6 for address in self.addresses))
 
     def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         allowed = upstreams(self.server, ((self.port, self.port),), "udp")

@@ -10,10 +10,12 @@ import json
 from dataclasses import dataclass
 from typing import cast
 
-from routerd.model import Launch, Upstream, mark
-from routerd.transports.doors import tproxy
+from routerd.model import Carries, Engine, Launch, Upstream, mark
+from routerd.transports.doors import Proto, tproxy
 
 Json = dict[str, object]
+
+ENGINE = Engine("xray")
 
 # Seconds of silence. The default idle of 300 would cut the push channels of telephones, which speak every 15 to
 # 28 minutes; UDP has its own two minutes (app/proxyman/inbound/worker.go), so a long idle costs nothing there. Xray
@@ -56,8 +58,33 @@ class WebSocket:
     host: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class HttpUpgrade:
+    path: str = "/"
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grpc:
+    """`multi`: several messages in one, which only Xray's own server understands."""
+
+    service: str = ""
+    authority: str = ""
+    multi: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Xhttp:
+    """`extra`: further members as JSON text, judged one by one in links/xhttp.py."""
+
+    path: str = "/"
+    host: str = ""
+    mode: str = "auto"
+    extra: str = ""
+
+
 Security = Tls | Reality | None
-Network = WebSocket | None  # None: plain TCP
+Network = WebSocket | HttpUpgrade | Grpc | Xhttp | None  # None: plain TCP
 
 
 def tls_settings(tls: Tls) -> Json:
@@ -95,6 +122,16 @@ def carried(network: Network) -> Json:
     match network:
         case WebSocket(path, host):
             return {"network": "ws", "wsSettings": {"path": path} | ({"host": host} if host else {})}
+        case HttpUpgrade(path, host):
+            return {"network": "httpupgrade", "httpupgradeSettings": {"path": path} | ({"host": host} if host else {})}
+        case Grpc(service, authority, multi):
+            return {
+                "network": "grpc",
+                "grpcSettings": {"serviceName": service, "authority": authority, "multiMode": multi},
+            }
+        case Xhttp(path, host, mode, extra):
+            more = json.loads(extra) if extra else {}
+            return {"network": "xhttp", "xhttpSettings": {**more, "path": path, "host": host, "mode": mode}}
         case None:
             return {"network": "raw"}
 
@@ -102,6 +139,12 @@ def carried(network: Network) -> Json:
 def stream(network: Network, security: Security) -> Json:
     """The `streamSettings` of an outbound, but for its sockets' options: `launch` adds those."""
     return carried(network) | secured(security)
+
+
+def proto(network: Network, security: Security) -> Proto:
+    """What the engine's own packets are: XHTTP that offers HTTP/3 and nothing else runs over QUIC."""
+    quic = isinstance(network, Xhttp) and isinstance(security, Tls) and security.alpn == ("h3",)
+    return "udp" if quic else "tcp"
 
 
 def inbound(listen: str, port: int) -> Json:
@@ -122,11 +165,9 @@ def dialled(outbound: Json, via: int) -> Json:
     return {"tag": "out", **outbound, "streamSettings": stream}
 
 
-def launch(
-    name: str, slot: int, outbound: Json, upstreams: tuple[Upstream, ...], via: int, *, quic: bool = True
-) -> Launch:
+def launch(name: str, slot: int, outbound: Json, upstreams: tuple[Upstream, ...], carries: Carries, via: int) -> Launch:
     """An Xray child whose only way out is `outbound`, by the mark of the slot `via`."""
-    door = tproxy(slot, quic=quic)
+    door = tproxy(slot, carries)
     config = {
         "log": {"access": "none", "loglevel": "none"},
         "policy": {"levels": {"0": TIMEOUTS}},

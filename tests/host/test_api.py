@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from routerd.links import parse
 from tests.host.namespace import alone, household
 from tests.lab.box import NO_CLOCK
 
@@ -154,6 +155,49 @@ def test_a_subscription_may_begin_with_the_list_itself_and_leaves_nothing_behind
 
 
 @alone
+def test_an_import_is_added_in_one_step_under_names_of_its_own_and_comes_back_as_links() -> None:
+    text = f"{LINK}\ntrojan://other@192.0.2.2:443#home\nhy2://p@192.0.2.3#%F0%9F%87%B3%F0%9F%87%B1\nnonsense\nhttps://list.example/s\n"
+    with running() as folder:
+        assert ask(folder, "POST", "/transports", {"uri": LINK, "name": "mine"})[0] == 201
+        status, tried = ask(folder, "POST", "/import", {"text": text, "dry_run": True})
+        assert (status, len(tried["transports"]), len(ask(folder, "GET", "/transports")[1]["transports"])) == (200, 2, 1)
+        status, found = ask(folder, "POST", "/import", {"text": text.replace("#home\nhy2", "#mine\nhy2")})
+        assert [one["name"] for one in found["transports"]] == ["mine 2", "🇳🇱"]
+        assert found["rejected"][0]["reason"] == "It is there already, as mine."
+        assert [one["input"] for one in found["rejected"]] == [LINK, "nonsense", "https://list.example/s"]
+        assert found["subscriptions"] == ["https://list.example/s"]
+        assert (folder / "clearway.toml").read_text().startswith(SETTINGS)
+        listed = ask(folder, "GET", "/transports")[1]["transports"]
+        assert [one["name"] for one in listed] == ["mine", "mine 2", "🇳🇱"]
+        status, link = ask(folder, "GET", "/transports/mine/link")
+        assert (status, parse(link["uri"]).transport) == (200, parse(LINK).transport)
+        assert code(ask(folder, "GET", "/transports/none/link")) == (404, "unknown_transport")
+        many = "\n".join(f"trojan://p@192.0.2.9:{port}" for port in range(1, 200))
+        assert code(ask(folder, "POST", "/import", {"text": many})) == (422, "too_many")
+        assert len(ask(folder, "GET", "/transports")[1]["transports"]) == 3
+
+
+@alone
+def test_routerctl_imports_and_exports() -> None:
+    with running() as folder:
+        (folder / "list.txt").write_text(f"{LINK}\nssr://x\n")
+        code_, out, _ = told(folder, "import", str(folder / "list.txt"))
+        assert (code_, out.splitlines()[0]) == (0, "added home (trojan)")
+        assert out.splitlines()[1].startswith("rejected: ssr://x: ShadowsocksR")
+        code_, out, _ = told(folder, "export", "home")
+        assert (code_, parse(out.strip()).transport) == (0, parse(LINK).transport)
+        assert told(folder, "export", "none")[0] == 1
+        code_, _, error = told(folder, "import", str(folder / "list.txt"))
+        assert (code_, error) == (1, "routerctl: nothing in it can be used\n")
+
+
+def told(folder: Path, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    argv = [sys.executable, "-c", "from routerd.cli import main; main()", "--socket", str(folder / "run" / "api.sock"), *words]
+    found = subprocess.run(argv, input=stdin, capture_output=True, timeout=20, check=False)
+    return found.returncode, found.stdout.decode(), found.stderr.decode()
+
+
+@alone
 def test_what_is_wrong_is_answered_and_changes_nothing() -> None:
     with running() as folder:
         assert code(ask(folder, "GET", "/nothing")) == (404, "path")
@@ -170,7 +214,7 @@ def test_what_is_wrong_is_answered_and_changes_nothing() -> None:
         assert (status, answer["error"]["code"]) == (422, "link")
         assert "s3cr3t" not in answer["error"]["message"]
         assert code(ask(folder, "POST", "/transports", data=b'{"uri": "' + LINK.encode() + b'\\ud800"}'))[0] == 422
-        assert ask(folder, "POST", "/use", data=b"x" * 200_000)[0] in (0, 413)
+        assert ask(folder, "POST", "/use", data=b"x" * 3_000_000)[0] in (0, 413)
         assert b"200 OK" not in raw(folder, b"nonsense\r\n\r\n")
         assert (folder / "clearway.toml").read_text() == SETTINGS
         assert ask(folder, "GET", "/status")[0] == 200

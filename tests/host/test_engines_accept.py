@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from routerd.transports import KINDS
+
 ENGINES = Path(__file__).parents[1] / "golden" / "engines"
 GOLDEN = {path.parent.name: json.loads(path.read_text()) for path in sorted(ENGINES.glob("*/config.json"))}
 XRAY = "import sys, xray; xray.startFromJSON(sys.stdin.read())"
@@ -41,6 +43,12 @@ def test_sing_box_checks_it_without_a_word(name: str) -> None:
         [sing_box(), "check", "-c", "stdin"], input=config, capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_this_sing_box_was_built_with_all_that_the_kinds_need() -> None:
+    done = subprocess.run([sing_box(), "version"], capture_output=True, text=True, check=True, timeout=30)
+    tags = done.stdout.partition("Tags: ")[2].splitlines()[0].split(",")
+    assert {kind.engine.tag for kind in KINDS.values() if kind.engine.name == "sing-box"} - {""} <= set(tags)
 
 
 @needs_root

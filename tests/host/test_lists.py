@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from routerd.host.worker import WHY, tried
+from routerd.host.worker import SECONDS, WHY, tried
 from routerd.subscriptions import LONGEST, Refusal
 
 GOOD = "trojan://x@203.0.113.1:443?sni=a.example#a"
@@ -25,7 +25,7 @@ def test_what_is_no_list_is_refused_with_the_reason() -> None:
     assert refusal("<html>") == "A web page came in place of a list."
 
 
-def test_fault_62_a_list_that_costs_more_than_128_megabytes_is_refused_and_costs_them_nobody() -> None:
+def test_fault_62_a_list_that_costs_more_than_its_share_of_time_or_memory_is_refused() -> None:
     began = time.monotonic()
     assert refusal("ab\n" * (LONGEST // 3)) == WHY
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < SECONDS + 10

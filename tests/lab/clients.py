@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from .lab import Lab
 from .net import Host, wait_until
-from .recipes import Json
+from .recipe import Json
 from .servers import Server, engine_config, run_engine
 from .topology import RESOLVERS4
 
@@ -25,9 +25,10 @@ def plain_client(lab: Lab, server: Server, to: str | None = None, client: Host |
     WireGuard is spoken by sing-box's own implementation. UDP goes through SOCKS too.
     """
     host = client or lab.phone
-    engine = "sing-box" if server.recipe.engine == "wireguard" else server.recipe.engine
-    outbound = server.recipe.client(to or server.address4)
-    config = engine_config(engine, [_socks(engine)], [outbound], RESOLVERS4[0])
+    engine = "xray" if server.recipe.engine == "xray" else "sing-box"
+    address = to or server.address4
+    outbounds = [server.recipe.client(address), *server.recipe.client_behind(address)]
+    config = engine_config(engine, [_socks(engine)], outbounds, RESOLVERS4[0])
     child = run_engine(host, engine, config, f"client-{server.name}")
     try:
         wait_until(lambda: host.listens("tcp", SOCKS_PORT), 10, f"client listens; see {host.directory}")

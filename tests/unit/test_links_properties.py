@@ -57,7 +57,7 @@ def check(text: str) -> None:
     assert isinstance(found, Named)
     assert found.transport.kind in KINDS
     assert 1 <= found.transport.port <= 65535
-    assert not [s for s in strings(found) if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in s)]
+    assert not [s for s in [found.name, *strings(found.transport)] if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in s)]
 
 
 @settings(max_examples=150, deadline=None)

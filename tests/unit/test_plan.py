@@ -177,6 +177,24 @@ def test_a_transport_may_be_kept_off_ipv6() -> None:
     assert "tproxy ip6 to" not in plan(off, state, LEASES).policy
 
 
+def test_what_a_kind_never_carries_is_refused_before_its_engine_and_not_asked_for() -> None:
+    tcp_only, neither = "http://192.0.2.1:8080", "socks4://192.0.2.1:1080"
+    found = plan(household(tcp_only, neither), standing("a", a=Up(0, 50), b=Up(0, 50)), LEASES)
+    ways = {name: room(found.policy, f"into_{slot}") for name, slot in (("a", 1), ("b", 2))}
+    assert [line.split("accept")[0].strip() for line in ways["a"] if "tproxy" in line] == [
+        "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:12301",
+        "meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:12301",
+    ]
+    assert [line for line in ways["b"] if "tproxy ip6" in line] == []
+    assert all("goto refuse" in way[-1] for way in ways.values())
+    assert [probe.udp for probe in found.probes] == [(), ()]
+
+
+def room(policy: str, name: str) -> list[str]:
+    """The rules of one chain, as text."""
+    return [line for line in policy.partition(f"chain {name} {{")[2].partition("}")[0].splitlines() if line.strip()]
+
+
 def test_closed_has_no_transports_and_no_way_direct() -> None:
     found = closed(household(ONE, on_failure="direct"), LEASES)
     assert (found.launches, found.probes, found.lookups) == ((), (), ())

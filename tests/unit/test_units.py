@@ -1,5 +1,6 @@
 """What is shipped beside the code: units that stay hardened, documents that stay true."""
 
+import json
 import re
 import subprocess
 import time
@@ -11,6 +12,7 @@ import pytest
 from routerd.api import ROUTES
 from routerd.clock import BUILT
 from routerd.status import PROBLEMS
+from routerd.transports import KINDS
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
@@ -34,6 +36,11 @@ def test_every_setting_is_documented() -> None:
 @pytest.mark.parametrize("code", PROBLEMS)
 def test_every_problem_is_documented(code: str) -> None:
     assert f"`{code}`" in (ROOT / "docs" / "problems.md").read_text()
+
+
+def test_the_page_has_a_name_for_every_kind() -> None:
+    texts = json.loads((ROOT / "webui" / "texts" / "en.json").read_text())
+    assert [kind for kind in KINDS if f"kind_{kind}" not in texts] == []
 
 
 def test_every_request_is_documented() -> None:

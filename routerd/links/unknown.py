@@ -1,0 +1,76 @@
+"""What we know by name and cannot carry is refused with a sentence that names it. SCHEMES are asked before this."""
+
+from __future__ import annotations
+
+import re
+
+CANNOT = "{} is a way out that we know by name and cannot carry; ask its owner for another kind of link."
+KNOWN = {
+    "ssr": "ShadowsocksR",
+    "juicity": "Juicity",
+    "mieru": "mieru",
+    "mierus": "mieru",
+    "naive": "NaiveProxy",
+    "naive+https": "NaiveProxy",
+    "naive+quic": "NaiveProxy",
+    "hysteria": "Hysteria (the first)",
+    "hysteria2+realm": "Hysteria 2 with a realm",
+    "hysteria2+realm+http": "Hysteria 2 with a realm",
+    "tuic": "TUIC",
+    "anytls": "AnyTLS",
+    "shadowtls": "ShadowTLS",
+    "ssh": "SSH",
+    "socks": "A SOCKS proxy",
+    "socks4": "A SOCKS proxy",
+    "socks4a": "A SOCKS proxy",
+    "socks5": "A SOCKS proxy",
+    "socks5h": "A SOCKS proxy",
+    "http": "An HTTP proxy",
+    "https": "An HTTPS proxy",
+    "awg": "AmneziaWG",
+    "warp": "WARP",
+    "snell": "Snell",
+    "brook": "Brook",
+    "masque": "MASQUE",
+    "sudoku": "Sudoku",
+    "trusttunnel": "TrustTunnel",
+    "tailscale": "Tailscale",
+    "tor": "Tor",
+    "openvpn": "OpenVPN",
+    "tg": "A Telegram proxy, which serves Telegram alone,",
+    "gost-relay": "A GOST relay",
+    "dnstt": "dnstt",
+    "psiphon": "Psiphon",
+    "vpn": "An Amnezia key inside something else",
+}
+# What a word means is no secret; an entry's own word is never repeated.
+ALSO = {"wireguard": "WireGuard in this form", "shadowsocksr": "ShadowsocksR", "http": KNOWN["http"]}
+BRIDGE = re.compile(
+    r"(?:bridge\s+(?:[a-z][a-z0-9_]*\s+)?|(?:obfs[2-4]|meek(?:_lite|_azure)?|snowflake|webtunnel|scramblesuit|conjure)\s+)"
+    r"(?:[0-9.]{7,15}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}(?:\s.*)?",
+    re.IGNORECASE,
+)
+OVPN = re.compile(r"^[ \t]*remote[ \t]+[^\s]+(?:[ \t]|$)", re.IGNORECASE | re.MULTILINE)
+OVPN_TOO = re.compile(r"^[ \t]*(?:client|dev[ \t]+\w+|proto[ \t]+\w+|<ca>)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+def of_scheme(scheme: str) -> str:
+    """The sentence for a scheme, or for the word that a document has for a kind; "" for a stranger."""
+    name = KNOWN.get(scheme) or ALSO.get(scheme)
+    return CANNOT.format(name) if name else ""
+
+
+def of_text(text: str) -> str:
+    """The sentence for what is known by its looks."""
+    if all(map(is_bridge, text.splitlines() or [""])):
+        return CANNOT.format("A Tor bridge")
+    return CANNOT.format("OpenVPN") if is_ovpn(text) else ""
+
+
+def is_bridge(line: str) -> bool:
+    """A bridge line of Tor's that says so: by the word Bridge, or by its pluggable transport."""
+    return bool(BRIDGE.fullmatch(line.strip()))
+
+
+def is_ovpn(text: str) -> bool:
+    return bool(OVPN.search(text) and OVPN_TOO.search(text))

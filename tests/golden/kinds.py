@@ -1,0 +1,100 @@
+"""docs/transports.md, drawn from the kinds themselves, their schemes and the lab's recipes."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from inspect import getdoc
+from pathlib import Path
+from sys import modules
+from typing import get_args, get_type_hints
+
+from routerd.links import SCHEMES, parse
+from routerd.links.stream import NETWORKS, REFUSED
+from routerd.transports import KINDS, Transport
+from tests.lab.pki import Cert
+from tests.lab.recipe import Seat
+from tests.lab.recipes import RECIPES
+
+FILE = Path(__file__).parents[2] / "docs" / "transports.md"
+ANYWHERE = "203.0.113.9"
+SEAT = Seat(ANYWHERE, "2001:db8::9", "server.example", Cert(Path("cert"), Path("key")), Path("ca"))
+# Where a link's form is more than its scheme.
+FORMS = {"wireguard": "wg-quick files", "shadowtls": "as `plugin=shadow-tls`"}
+TO_COME = ("tor", "openvpn", "iodine", "amneziawg", "naive")
+PAGE = """\
+# Transports
+
+Drawn from `routerd/transports/`, `routerd/links/` and the lab's recipes by `make golden`: change them, not this page.
+
+Each kind is one file in `routerd/transports/`; its first lines say what is special about it. What a kind does not carry is
+refused at once, so that apps use something else. "Hidden": nobody on the way can read what it carries
+(docs/decisions/0014). "Travels over": what another way out must carry for this one to go through it.
+
+| kind | links | engine | UDP | UDP 443 (QUIC) | IPv6 | hidden | travels over | servers in the lab |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{kinds}
+
+{notes}
+
+Each server in the lab is a real one, and `tests/lab/test_kinds.py` tries for each what its row says: a censored site opens
+over TCP and IPv4, and over IPv6 where it is carried; a datagram is answered where UDP is carried, else refused within a second.
+
+VLESS, VMess and Trojan ride on plain TCP or on one of Xray's networks (`type=`): {networks}. REALITY goes around `tcp`, `grpc`
+and `xhttp`. XHTTP with `alpn=h3` alone travels over UDP. Refused, with the reason: {refused}.
+"""
+
+
+def page() -> str:
+    return PAGE.format(
+        kinds="\n".join([*map(line, KINDS), *(f"| {kind} | to come |{' |' * 7}" for kind in TO_COME if kind not in KINDS)]),
+        notes="\n".join(f"- **{kind}**: {first_words(KINDS[kind])}" for kind in KINDS),
+        networks=", ".join(f"`{name}`" for name in NETWORKS),
+        refused=", ".join(f"`{name}`" for name in REFUSED),
+    )
+
+
+def line(kind: str) -> str:
+    tried = {name: one for name, one in lab().items() if one.kind == kind}
+    engine = KINDS[kind].engine
+    cells = (
+        kind,
+        forms(kind),
+        f"{engine.name} ({engine.tag})" if engine.tag else engine.name,
+        where(tried, lambda t: t.carries.udp),
+        where(tried, lambda t: t.carries.udp and t.carries.quic),
+        where(tried, lambda t: t.carries.ipv6),
+        where(tried, lambda t: t.carries.hidden),
+        ", ".join(sorted({f"{upstream.proto.upper()}" for t in tried.values() for upstream in t.launch("x", 1).upstreams})),
+        ", ".join(f"`{name}`" for name in tried),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def where(tried: dict[str, Transport], holds: Callable[[Transport], bool]) -> str:
+    """Yes, no, or for which of the lab's servers."""
+    yes = [f"`{name}`" for name, one in tried.items() if holds(one)]
+    no = [f"`{name}`" for name, one in tried.items() if not holds(one)]
+    if not yes or not no:
+        return "yes" if yes else "no"
+    return ", ".join(yes) if len(yes) <= len(no) else f"all but {', '.join(no)}"
+
+
+@cache
+def lab() -> dict[str, Transport]:
+    """What each of the lab's links is read as."""
+    return {name: parse(recipe(SEAT).link(ANYWHERE)).transport for name, (_, recipe) in RECIPES.items()}
+
+
+def forms(kind: str) -> str:
+    schemes = [f"`{scheme}://`" for scheme, read in SCHEMES.items() if KINDS[kind] in kinds_of(read)]
+    return ", ".join([*schemes, *([FORMS[kind]] if kind in FORMS else [])])
+
+
+def kinds_of(read: Callable[[str], tuple[str, Transport]]) -> Iterable[type]:
+    """The second of what it returns; one kind, or a union of some."""
+    found = get_args(get_type_hints(read)["return"])[1]
+    return get_args(found) or (found,)
+
+
+def first_words(kind: type[Transport]) -> str:
+    """The whole of its room's docstring, on one line."""
+    return " ".join((getdoc(modules[kind.__module__]) or "").split())
