@@ -13,12 +13,12 @@ from .box import Box, _descendants
 from .fault import prove_the_detector
 from .household import Pulse
 from .lab import Lab
-from .net import wait_until
+from .net import PATIENCE, wait_until
 from .panel import TOKEN, Panel, start_panel
 
 SERVERS = ["ss2022", "trojan", "ss", "vless-ws"]
 ENGINES = ("sing-box", "sing_box", "xray", "wireguard-go")
-MOST_ENGINES, MOST_MB, SETTLES = 8, 250, 60.0
+MOST_ENGINES, MOST_MB, SETTLES = 8, 250, 60.0 * PATIENCE
 
 
 @pytest.fixture(scope="module")
