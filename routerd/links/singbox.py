@@ -16,7 +16,7 @@ All = dict[str, Json]  # the document's entries by their tags
 
 def pieces(found: Json) -> Iterator[document.Piece]:
     entries = items(found, "outbounds") + items(found, "endpoints")
-    tagged = {text(entry, "tag"): entry for entry in entries if isinstance(entry, dict)}
+    tagged = {text(entry, "tag"): entry for entry in entries if isinstance(entry, dict) and text(entry, "tag")}
     return document.pieces(entries, lambda entry: link(entry, tagged))
 
 
@@ -167,7 +167,8 @@ def wireguard(entry: Json) -> str:
 def with_user(kind: str, entry: Json) -> str:
     name, password, query = text(entry, "tag"), text(entry, "password"), tls(entry)
     if kind == "ssh":
-        keys = {"hk": texts(entry, "host_key"), "pk": texts(entry, "private_key")}
+        lines = texts(entry, "private_key").replace(",", "")  # a PEM's, maybe one by one
+        keys = {"hk": texts(entry, "host_key"), "pk": lines}
         if text(entry, "private_key_path", "private_key_passphrase"):
             raise LinkError("Its private key is in a file, or locked with a passphrase; the key itself is needed.")
         return with_password(kind, text(entry, "user"), password, at({"server_port": "22"} | entry), keys, name)

@@ -7,26 +7,16 @@ import re
 CANNOT = "{} is a way out that we know by name and cannot carry; ask its owner for another kind of link."
 KNOWN = {
     "ssr": "ShadowsocksR",
+    "shadowsocksr": "ShadowsocksR",
     "juicity": "Juicity",
     "mieru": "mieru",
     "mierus": "mieru",
     "naive": "NaiveProxy",
     "naive+https": "NaiveProxy",
     "naive+quic": "NaiveProxy",
-    "hysteria": "Hysteria (the first)",
     "hysteria2+realm": "Hysteria 2 with a realm",
     "hysteria2+realm+http": "Hysteria 2 with a realm",
-    "tuic": "TUIC",
-    "anytls": "AnyTLS",
     "shadowtls": "ShadowTLS",
-    "ssh": "SSH",
-    "socks": "A SOCKS proxy",
-    "socks4": "A SOCKS proxy",
-    "socks4a": "A SOCKS proxy",
-    "socks5": "A SOCKS proxy",
-    "socks5h": "A SOCKS proxy",
-    "http": "An HTTP proxy",
-    "https": "An HTTPS proxy",
     "awg": "AmneziaWG",
     "warp": "WARP",
     "snell": "Snell",
@@ -43,8 +33,6 @@ KNOWN = {
     "psiphon": "Psiphon",
     "vpn": "An Amnezia key inside something else",
 }
-# What a word means is no secret; an entry's own word is never repeated.
-ALSO = {"wireguard": "WireGuard in this form", "shadowsocksr": "ShadowsocksR", "http": KNOWN["http"]}
 BRIDGE = re.compile(
     r"(?:bridge\s+(?:[a-z][a-z0-9_]*\s+)?|(?:obfs[2-4]|meek(?:_lite|_azure)?|snowflake|webtunnel|scramblesuit|conjure)\s+)"
     r"(?:[0-9.]{7,15}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}(?:\s.*)?",
@@ -55,9 +43,8 @@ OVPN_TOO = re.compile(r"^[ \t]*(?:client|dev[ \t]+\w+|proto[ \t]+\w+|<ca>)[ \t]*
 
 
 def of_scheme(scheme: str) -> str:
-    """The sentence for a scheme, or for the word that a document has for a kind; "" for a stranger."""
-    name = KNOWN.get(scheme) or ALSO.get(scheme)
-    return CANNOT.format(name) if name else ""
+    """The sentence for a scheme, or for the word that a document has for a kind; "" for a stranger, never repeated."""
+    return CANNOT.format(KNOWN[scheme]) if scheme in KNOWN else ""
 
 
 def of_text(text: str) -> str:

@@ -6,10 +6,12 @@ import json
 import struct
 import zlib
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from routerd.links.yaml import tree
 from tests.fuzz.checks import check, check_one
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "engines"
@@ -74,12 +76,39 @@ def plain(data: bytes) -> str:
     return data.decode(errors="replace")
 
 
+def spoiling(document: object, written: Callable[[object], str]) -> Callable[[bytes], str]:
+    """Text as it comes; or, when the first byte is none of ASCII, the document with one value made into another."""
+
+    def text(data: bytes) -> str:
+        if len(data) < 4 or data[0] < 0x80:
+            return plain(data)
+        found = json.loads(json.dumps(document))
+        places = list(leaves(found))
+        holder, key = places[data[1] % len(places)]
+        value = plain(data[3:])
+        others = (value, [value], {value: value}, None, True, len(data), -1, 1.5, [], {}, [[value]], value + str(holder[key]))
+        holder[key] = others[data[2] % len(others)]
+        return written(found)
+
+    return text
+
+
+def leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Each value of a tree, by what holds it and its key there."""
+    for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
+        yield tree, key
+        if isinstance(tree[key], dict | list):
+            yield from leaves(tree[key])
+
+
 def base64(data: bytes) -> str:
     return (b64encode if data[:1] < b"\x80" else urlsafe_b64encode)(data[1:]).decode()
 
 
 def key(data: bytes) -> str:
     """The JSON of an Amnezia key, packed as its app packs it; or the packed bytes as they come."""
+    if data[:1] >= b"\x80":
+        data = spoiling(AMNEZIA, json.dumps)(data).encode(errors="replace")
     packed = struct.pack(">I", len(data)) + zlib.compress(data) if data[:1] != b"\0" else data
     return "vpn://" + urlsafe_b64encode(packed).decode().rstrip("=")
 
@@ -88,17 +117,20 @@ def listed(texts: list[str]) -> list[str]:
     return ["\n".join(texts), "\n".join(texts[:2]), *texts]
 
 
+ENTRIES = tree(YAML)
+SPOILT = ["é\x01\x02text", "é\x05\x0b%0a", "é\x07\x02\u2028"]
+
 TARGETS: dict[str, Target] = {
     "link": Target(LINKS, plain, check_one),
     "wg_quick": Target(CONFS, plain),
     "lines": Target(listed(LINKS), plain),
     "base64": Target(["a" + text for text in listed(LINKS)], base64),
-    "clash": Target([YAML], plain),
-    "singbox": Target([json.dumps(SINGBOX)], plain),
-    "xray": Target([json.dumps(XRAY), json.dumps([XRAY])], plain),
-    "sip008": Target([json.dumps(SIP008), json.dumps(SIP008["servers"])], plain),
-    "outline": Target([OUTLINE], plain),
-    "amnezia": Target([json.dumps(AMNEZIA)], key),
+    "clash": Target([YAML, *SPOILT], spoiling(ENTRIES, lambda found: "proxies: " + json.dumps(found.get("proxies")))),
+    "singbox": Target([json.dumps(SINGBOX), *SPOILT], spoiling(SINGBOX, json.dumps)),
+    "xray": Target([json.dumps(XRAY), json.dumps([XRAY]), *SPOILT], spoiling(XRAY, json.dumps)),
+    "sip008": Target([json.dumps(SIP008), json.dumps(SIP008["servers"]), *SPOILT], spoiling(SIP008, json.dumps)),
+    "outline": Target([OUTLINE, *SPOILT], spoiling(tree(OUTLINE), lambda found: "transport: " + json.dumps(found.get("transport", found)))),
+    "amnezia": Target([json.dumps(AMNEZIA), *SPOILT], key),
     "wrapper": Target(listed(WRAPPED), plain),
     "bridges_and_ovpn": Target([OVPN, *listed(BRIDGES)], plain),
 }

@@ -1,4 +1,4 @@
-"""Xray's networks under VLESS, VMess and Trojan, as recipes (see recipe.py)."""
+"""Xray's networks under VLESS, VMess, Trojan and Shadowsocks, as recipes (see recipe.py)."""
 
 import json
 import secrets
@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
-from .recipe import Json, Recipe, Seat, bracket, client_tls, reality, server_tls, vless, xray
+from .recipe import Json, Recipe, Seat, bracket, client_tls, reality, server_tls, url64, vless, xray
 
 # What a panel writes, and for a client to keep: small posts, so that one page needs several.
 EXTRA = {"xPaddingBytes": "200-400", "scMaxEachPostBytes": 20000, "noGRPCHeader": True,
@@ -87,9 +87,23 @@ def trojan_grpc(seat: Seat) -> Recipe:
                 lambda host: f"trojan://{password}@{bracket(host)}:443?{query}#trojan-grpc")
 
 
+def ss_v2ray(seat: Seat) -> Recipe:
+    """Shadowsocks with v2ray-plugin: on the wire, Shadowsocks over a WebSocket, which Xray serves by itself."""
+    method, password, path = "aes-256-gcm", secrets.token_urlsafe(12), f"/{secrets.token_hex(4)}"
+    ride = {"network": "ws", "wsSettings": {"path": path, "host": seat.hostname}}
+    plugin = quote(f"v2ray-plugin;tls;host={seat.hostname};path={path};mux=0", safe="")
+    user = url64(f"{method}:{password}".encode())
+    return xray("shadowsocks", {"method": method, "password": password, "network": "tcp"},
+                {**ride, **server_tls(seat, "http/1.1")},
+                lambda host: {"servers": [{"address": host, "port": 443, "method": method, "password": password}]},
+                {**ride, **client_tls(seat)},
+                lambda host: f"ss://{user}@{bracket(host)}:443/?plugin={plugin}#ss-v2ray")
+
+
 NETWORKS: dict[str, tuple[int, Callable[[Seat], Recipe]]] = {
     "vless-grpc": (29, vless_grpc), "vless-httpupgrade": (30, vless_httpupgrade), "vless-xhttp": (31, vless_xhttp),
     "vless-xhttp-packets": (32, vless_xhttp_packets), "vless-xhttp-stream": (33, vless_xhttp_stream),
     "vless-xhttp-h3": (34, vless_xhttp_h3), "vless-xhttp-reality": (35, vless_xhttp_reality),
     "vmess-httpupgrade": (36, vmess_httpupgrade), "trojan-grpc": (37, trojan_grpc),
+    "ss-v2ray": (40, ss_v2ray),
 }

@@ -16,7 +16,7 @@ from .household import Load
 from .lab import Lab
 from .net import wait_until
 from .servers import Server
-from .test_household import _echo
+from .test_kinds import _ask
 
 SERVERS = ["ss2022", "trojan", "wireguard"]
 # The inner one, and the outer one: an engine in an engine, a tunnel in an engine, an engine in a tunnel.
@@ -50,7 +50,7 @@ def test_a_household_goes_through_both_and_the_provider_sees_the_outer_one_alone
             answer = lab.phone.curl("https://blocked.example/ip", flag)
             assert answer.stdout.strip() == seen, answer.stderr
         for address in ("198.51.100.10", "2001:db8:51::10"):
-            assert b"hello" in lab.phone.call(partial(_echo, address, 7))
+            assert b"hello" in lab.phone.call(partial(_ask, address, 7))
         blob = lab.phone.curl("https://blocked.example/blob/10000000", "-o", "/dev/null", "-w", "%{size_download}")
         assert blob.stdout == "10000000"
         box.wait(lambda s: all(t["bytes_down"] > 10_000_000 for t in s["transports"]), 5, "both have carried it")

@@ -51,6 +51,20 @@ def test_a_censored_site_opens_and_udp_goes_through_or_is_refused_at_once(lab: L
         assert (shown["udp"], shown["ipv6"]) == (carries.udp, carries.ipv6)
 
 
+@pytest.mark.parametrize("inner", ["socks5", "http"])
+def test_inside_one_that_encrypts_a_proxy_gets_past_who_looks_at_names(lab: Lab, inner: str) -> None:
+    made, around = lab.server(inner), lab.server("ss2022")
+    made.start()
+    around.start()
+    with (
+        Box(lab, [inner, "ss2022"], via={inner: "ss2022"}) as box,
+        lab.censor(censor.sni_reset(["blocked.example"])),
+    ):
+        box.wait_open(inner)
+        _pages(lab, made, parse(made.link).transport.carries)
+        assert "readable" not in [problem["code"] for problem in box.status()["problems"]]
+
+
 def _allowed(upstream: Upstream) -> Allowed:
     """What the kind itself says that it sends, and the ruleset therefore lets out."""
     port = upstream.first if upstream.first == upstream.last else None

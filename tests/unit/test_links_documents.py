@@ -6,9 +6,11 @@ import json
 import struct
 import zlib
 from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote
 
 import pytest
 
+from routerd.links import parse
 from routerd.links.bulk import Import, read_all
 from routerd.links.yaml import LinkError, tree
 from routerd.transports.hysteria2 import Hysteria2
@@ -20,6 +22,8 @@ from routerd.transports.wireguard import WireGuard
 from routerd.transports.xray import Reality, Tls, WebSocket
 from tests.unit.test_links import CONF, KEY, SAFE_KEY, UUID
 
+TLS = {"enabled": True, "server_name": "w.example"}
+USER = {"address": "a.example", "port": 443, "users": [{"id": UUID, "encryption": "none", "flow": "xtls-rprx-vision"}]}
 REALITY = Reality("w.example", SAFE_KEY, "00112233")
 
 
@@ -105,6 +109,76 @@ def test_a_clash_entry_is_refused_with_its_reason(entry: str, word: str) -> None
     assert word in reason(clash(f"name: n, {entry}"))
 
 
+HOST_KEY = "ssh-ed25519 " + b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
+
+
+@pytest.mark.parametrize(
+    ("entry", "link"),
+    [
+        (f"type: tuic, uuid: {UUID}, password: p, alpn: [h3], congestion-controller: bbr, sni: s.example",
+         f"tuic://{UUID}:p@a.example:443?alpn=h3&congestion_control=bbr&sni=s.example"),
+        ("type: anytls, password: p, sni: s.example", "anytls://p@a.example:443?sni=s.example"),
+        ("type: hysteria, auth-str: p, up: 30 Mbps, down: 200 Mbps, sni: s.example, obfs: x",
+         "hysteria://a.example:443?auth=p&peer=s.example&upmbps=30&downmbps=200&obfs=xplus&obfsParam=x"),
+        (f"type: ssh, username: u, password: p, host-key: ['{HOST_KEY}']", f"ssh://u:p@a.example:443?hk={quote(HOST_KEY, safe='')}"),
+        ("type: socks5, username: u, password: p", "socks5://u:p@a.example:443"),
+        ("type: http, username: u, password: p, tls: true, sni: s.example", "https://u:p@a.example:443?sni=s.example"),
+        ("type: ss, cipher: aes-256-gcm, password: x, plugin: shadow-tls, plugin-opts: {host: s.example, password: 'q=', version: 3}",
+         "ss://YWVzLTI1Ni1nY206eA@a.example:443?plugin=shadow-tls%3Bhost%3Ds.example%3Bpassword%3Dq%3D%3Bversion%3D3"),
+        (f"type: vless, uuid: {UUID}, tls: true, servername: s.example, network: grpc, grpc-opts: {{grpc-service-name: svc}}",
+         f"vless://{UUID}@a.example:443?security=tls&sni=s.example&type=grpc&serviceName=svc"),
+        (f"type: vless, uuid: {UUID}, tls: true, servername: s.example, network: ws, ws-opts: {{path: /x, v2ray-http-upgrade: true}}",
+         f"vless://{UUID}@a.example:443?security=tls&sni=s.example&type=httpupgrade&path=%2Fx"),
+        (f"type: vless, uuid: {UUID}, tls: true, servername: s.example, network: xhttp, xhttp-opts: {{path: /x, mode: packet-up}}",
+         f"vless://{UUID}@a.example:443?security=tls&sni=s.example&type=xhttp&path=%2Fx&mode=packet-up"),
+    ],
+)  # fmt: skip
+def test_a_clash_entry_means_what_its_link_means(entry: str, link: str) -> None:
+    assert transports(read_all(clash(f"name: n, server: a.example, port: 443, {entry}"))) == [parse(link).transport]
+
+
+@pytest.mark.parametrize(
+    ("entry", "link"),
+    [
+        ({"type": "tuic", "uuid": UUID, "password": "p", "congestion_control": "bbr"}, f"tuic://{UUID}:p@a.example:443?congestion_control=bbr&sni=w.example"),
+        ({"type": "anytls", "password": "p"}, "anytls://p@a.example:443?sni=w.example"),
+        ({"type": "hysteria", "auth_str": "p", "up_mbps": 10, "down_mbps": 20}, "hysteria://a.example:443?auth=p&peer=w.example&upmbps=10&downmbps=20"),
+        ({"type": "ssh", "user": "u", "password": "p", "host_key": [HOST_KEY]}, f"ssh://u:p@a.example:443?hk={quote(HOST_KEY, safe='')}"),
+        ({"type": "http", "username": "u", "password": "p"}, "https://u:p@a.example:443?sni=w.example"),
+        ({"type": "socks", "version": "4a", "username": "u"}, "socks4a://u@a.example:443"),
+        ({"type": "vless", "uuid": UUID, "transport": {"type": "grpc", "service_name": "svc"}},
+         f"vless://{UUID}@a.example:443?security=tls&sni=w.example&type=grpc&serviceName=svc"),
+        ({"type": "vless", "uuid": UUID, "transport": {"type": "httpupgrade", "path": "/p", "host": "c.example"}},
+         f"vless://{UUID}@a.example:443?security=tls&sni=w.example&type=httpupgrade&path=%2Fp&host=c.example"),
+    ],
+)  # fmt: skip
+def test_a_sing_box_entry_means_what_its_link_means(entry: dict[str, object], link: str) -> None:
+    found = read_all(outbound(tag="n", server="a.example", server_port=443, tls=TLS, **entry))
+    assert transports(found) == [parse(link).transport]
+
+
+def test_shadowsocks_through_shadowtls_is_one_transport_of_sing_box() -> None:
+    inner = {"type": "shadowsocks", "tag": "n", "method": "aes-256-gcm", "password": "x", "detour": "o"}
+    outer = {"type": "shadowtls", "tag": "o", "server": "a.example", "server_port": 443, "version": 3, "password": "q=", "tls": TLS}
+    plugin = quote("shadow-tls;host=w.example;password=q=;version=3", safe="")
+    wanted = parse(f"ss://YWVzLTI1Ni1nY206eA@a.example:443?plugin={plugin}").transport
+    assert transports(read_all(json.dumps({"outbounds": [inner, outer]}))) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("stream", "query"),
+    [
+        ({"network": "grpc", "grpcSettings": {"serviceName": "svc", "multiMode": True}}, "type=grpc&serviceName=svc&mode=multi"),
+        ({"network": "xhttp", "xhttpSettings": {"path": "/p", "mode": "auto", "extra": {"xPaddingBytes": "100-1000"}}},
+         "type=xhttp&path=%2Fp&mode=auto&extra=%7B%22xPaddingBytes%22%3A%22100-1000%22%7D"),
+        ({"network": "httpupgrade", "httpupgradeSettings": {"path": "/p", "host": "c.example"}}, "type=httpupgrade&path=%2Fp&host=c.example"),
+    ],
+)  # fmt: skip
+def test_an_xray_stream_means_what_its_link_means(stream: dict[str, object], query: str) -> None:
+    text = xray("vless", {"vnext": [USER | {"users": [{"id": UUID}]}]}, security="tls", tlsSettings={"serverName": "s.example"}, **stream)
+    assert transports(read_all(text)) == [parse(f"vless://{UUID}@a.example:443?security=tls&sni=s.example&{query}").transport]
+
+
 def test_clash_merges_and_aliases_are_understood() -> None:
     text = f"proxies:\n  - &b\n    {{name: a, type: trojan, server: a.example, port: 443, password: {UUID}}}\n  - <<: *b\n    name: b\n    server: b.example\n"
     assert [(n.name, n.transport.server) for n in read_all(text).transports] == [("a", "a.example"), ("b", "b.example")]
@@ -129,9 +203,6 @@ def test_yaml_makes_text_and_nothing_else() -> None:
     assert tree("a: !!python/object/apply:os.system [reboot]\nb: 00112233\nc: 2026-01-01\nd: ~") == {
         "a": ["reboot"], "b": "00112233", "c": "2026-01-01", "d": "~",
     }  # fmt: skip
-
-
-TLS = {"enabled": True, "server_name": "w.example"}
 
 
 @pytest.mark.parametrize(
@@ -184,9 +255,6 @@ def test_a_sing_box_chain_is_refused() -> None:
     entries.append({"type": "trojan", "tag": "b", "server": "b.example", "server_port": 1, "password": "p", "tls": TLS, "detour": "a"})
     found = read_all(json.dumps({"outbounds": entries}))
     assert ([n.name for n in found.transports], "via" in found.rejected[0].reason) == (["a"], True)
-
-
-USER = {"address": "a.example", "port": 443, "users": [{"id": UUID, "encryption": "none", "flow": "xtls-rprx-vision"}]}
 
 
 def test_xray_configurations_are_read_under_their_remarks() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerd.links import WRITERS, LinkError, Named, parse
+from routerd.links.bulk import read_all
 from routerd.links.stream import network, network_query
 from routerd.links.xhttp import judged
 from routerd.transports import Transport
@@ -194,6 +195,35 @@ def test_of_xhttps_extra_what_a_client_reads_is_kept_in_one_way_of_writing() -> 
 def test_xhttps_extra_is_refused_with_its_reason(extra: object, reason: str) -> None:
     with pytest.raises(LinkError, match=reason):
         judged(extra if isinstance(extra, str) else json.dumps(extra), "auto")
+
+
+def test_a_sing_box_document_with_these_kinds_is_read() -> None:
+    tls, here = {"enabled": True, "server_name": "s.example"}, {"server": "h.example", "server_port": 443}
+    pem = ["-----BEGIN OPENSSH PRIVATE KEY-----", OPEN_KEY[:40], OPEN_KEY[40:], "-----END OPENSSH PRIVATE KEY-----"]
+    found = read_all(json.dumps({"outbounds": [
+        {"type": "tuic", **here, "uuid": UUID, "password": "p", "tls": tls},
+        {"type": "anytls", **here, "password": "p", "tls": tls},
+        {"type": "hysteria", **here, "up_mbps": 1, "down_mbps": 2, "auth_str": "p", "tls": tls},
+        {"type": "ssh", **here, "user": "me", "private_key": pem, "host_key": [f"ssh-ed25519 {PUBLIC}"]},
+        {"type": "socks", **here, "version": "4"},
+        {"type": "http", **here, "username": "me", "password": "p", "tls": tls},
+        {"type": "shadowsocks", "method": "aes-256-gcm", "password": "p", "detour": "cover"},
+        {"type": "shadowtls", "tag": "cover", **here, "version": 3, "password": "c", "tls": tls},
+        {"type": "ssh", **here, "user": "me", "password": "p"},
+    ]}))  # fmt: skip
+    assert [one.transport for one in found.transports] == [
+        Tuic("h.example", 443, UUID, "p", "s.example"),
+        AnyTls("h.example", 443, "p", "s.example"),
+        Hysteria("h.example", 443, "s.example", "p", 1, 2),
+        Ssh("h.example", 443, "me", (f"ssh-ed25519 {PUBLIC}",), "", OPEN_KEY),
+        Socks("h.example", 443, 4),
+        Http("h.example", 443, "me", "p", "s.example"),
+        ShadowTls("h.example", 443, "aes-256-gcm", "p", "s.example", "c"),
+    ]
+    assert [one.reason.split(" is ")[0] for one in found.rejected] == [
+        "It",  # the outer half of ShadowTLS
+        "The link does not say which key the server has: hk=ssh-ed25519 AAAA…",
+    ]
 
 
 seen = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=40)
