@@ -275,7 +275,8 @@ def _import(arguments: argparse.Namespace) -> None:
         return
     answer = _ask(arguments, "POST", "/import", {"text": _read(arguments.source, LIMIT)})
     lines = [f"added {one['name']} ({one['kind']})" for one in answer["transports"]]
-    _show(arguments, answer, lines + [_refusal(one["input"], one["reason"]) for one in answer["rejected"]])
+    lines += [_refusal(one["input"], one["reason"]) for one in answer["rejected"]]
+    _show(arguments, answer, lines + ["to fetch: routerctl subscription add NAME URL"] * bool(answer["subscriptions"]))
     if not answer["transports"]:
         raise Refused(_nothing([one["reason"] for one in answer["rejected"]]))
 

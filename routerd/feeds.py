@@ -176,6 +176,8 @@ class Feeds:
 
     def _keep(self, feed: _Feed, copy: Copy) -> None:
         feed.copy = copy
+        if self._feeds.get(feed.asked.name) is not feed:
+            return  # removed while it was fetched
         with contextlib.suppress(OSError):  # a full disk must not stop the household
             write(self._file(feed.asked.name), json.dumps(asdict(copy)))
 

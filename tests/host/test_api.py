@@ -191,6 +191,22 @@ def test_routerctl_imports_and_exports() -> None:
         assert (code_, error) == (1, "routerctl: nothing in it can be used\n")
 
 
+@alone
+def test_routerctl_adds_a_list_by_hand_shows_it_and_removes_it() -> None:
+    with running() as folder:
+        (folder / "list.txt").write_text(LINK.replace("192.0.2.1", "203.0.113.77"))
+        add = ("subscription", "add", "Aunt", "https://panel.example/t0ken")
+        assert told(folder, *add, "--file", str(folder / "list.txt"))[:2] == (0, "added Aunt\n")
+        code_, out, _ = told(folder, "subscription", "list")
+        assert (code_, out.splitlines()[1].split()[:4]) == (0, ["Aunt", "panel.example", "1", "0"])
+        code_, _, error = told(folder, "subscription", "update", "Aunt")
+        assert code_ == 1
+        assert "never fetched in clear" in error
+        assert "t0ken" not in out + error
+        assert told(folder, "subscription", "remove", "Aunt")[0] == 0
+        assert told(folder, "subscription", "list")[:2] == (0, "\n")
+
+
 def told(folder: Path, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:
     argv = [sys.executable, "-c", "from routerd.cli import main; main()", "--socket", str(folder / "run" / "api.sock"), *words]
     found = subprocess.run(argv, input=stdin, capture_output=True, timeout=20, check=False)
