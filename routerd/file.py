@@ -99,8 +99,24 @@ def enable_transport(document: tomlkit.TOMLDocument, name: str, enabled: bool) -
     document["transport"][_index(document, name)]["enabled"] = enabled
 
 
-def _index(document: tomlkit.TOMLDocument, name: str) -> int:
-    for i, entry in enumerate(document.get("transport", [])):
+def add_subscription(document: tomlkit.TOMLDocument, name: str, url: str, confirm: bool) -> None:
+    entry = tomlkit.table()
+    entry["name"], entry["url"] = name, url
+    if confirm:
+        entry["confirm"] = True
+    if "subscription" not in document:
+        document["subscription"] = tomlkit.aot()
+    document["subscription"].append(entry)
+
+
+def remove_subscription(document: tomlkit.TOMLDocument, name: str) -> None:
+    del document["subscription"][_index(document, name, "subscription")]
+    if not document["subscription"]:
+        del document["subscription"]
+
+
+def _index(document: tomlkit.TOMLDocument, name: str, kind: str = "transport") -> int:
+    for i, entry in enumerate(document.get(kind, [])):
         if entry.get("name") == name:
             return i
-    raise SettingsError(f"transport {name!r}: there is none of that name")
+    raise SettingsError(f"{kind} {name!r}: there is none of that name in the file")

@@ -28,7 +28,9 @@ from routerd.model import (
     beneath,
 )
 from routerd.render import dns, guard, policy, routing
+from routerd.search import shared_slots
 from routerd.settings import Settings
+from routerd.subscriptions import is_public
 from routerd.transports import Transport, chain
 
 # Seconds between probes where nothing is suspected: the kernel's signs are free, and come sooner. A probe costs 5 to
@@ -60,7 +62,10 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         routes=routing.routes(ports, launches),
         sysctls=routing.sysctls(ports, launches, may_go_direct),
         lan=(settings.lan, addresses),
-        services=(dns.resolver(settings, state.slots.values()), dns.dnsmasq(settings, leases)),
+        services=(
+            dns.resolver(settings, {*state.slots.values(), *shared_slots(settings)}),
+            dns.dnsmasq(settings, leases),
+        ),
         launches=launches,
         probes=tuple(_probe(settings, state, launch) for launch in able.values()),
         lookups=_unresolved(settings, state),
@@ -96,7 +101,7 @@ def _launch(settings: Settings, state: State, name: str) -> Launch | None:
     entry, health = settings.transports[name], state.health[name]
     if not isinstance(health, Starting | Up):
         return None
-    located, via = _located(entry.transport, state), _way(settings, state, name)
+    located, via = _located(entry.transport, state, entry.group), _way(settings, state, name)
     launch = dataclasses.replace(located.launch(name, state.slots[name], via), via=via) if located else None
     return None if launch and _waits_for_the_date(state, health, launch) else launch
 
@@ -116,11 +121,11 @@ def _waits_for_the_date(state: State, health: Starting | Up, launch: Launch) -> 
     return state.doubted and untried and isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
 
 
-def _located(transport: Transport, state: State) -> Transport | None:
-    """The transport with its server's address in the place of its name."""
+def _located(transport: Transport, state: State, group: str = "") -> Transport | None:
+    """The transport with its server's address in the place of its name. No node of a `group` leads into a home."""
     if is_address(transport.server):
         return transport
-    known = state.addresses.get(transport.server, ())
+    known = tuple(address for address in state.addresses.get(transport.server, ()) if not group or is_public(address))
     return dataclasses.replace(transport, server=str(known[0])) if known else None
 
 

@@ -13,7 +13,8 @@ left. docs/watchdog.md is drawn from it.
    unblamed, and comes back with it; what fails convicts it only while that one has just shown that it is well.
 4. What failed rests. An engine that ended, twice as long each time. What was blocked, for QUIET and a little, and then
    one look must do: who knocks at a blocked door more often only shows the censor where he lives. But while nothing
-   carries the household, all are tried, with rests as brief as the outage is young.
+   carries the household, all are tried, with rests as brief as the outage is young. One of the many nodes of a
+   subscription gets one look from the first: there are others (search.py says which are tried).
 5. Signs that proved false are listened to less and less often, each kind by itself: a household may well talk to a
    host that is dead, or pause a film.
 6. No clock is read here: `now` is handed in, and may stand still or jump, back too.
@@ -30,6 +31,7 @@ from routerd import ladder
 from routerd.model import (
     LAST_SLOT,
     PATIENCE,
+    SHARED_SLOTS,
     Carried,
     ClockSet,
     Configured,
@@ -54,6 +56,7 @@ from routerd.model import (
     WanChanged,
     Wished,
 )
+from routerd.search import shared_slots
 from routerd.settings import Settings
 
 V = TypeVar("V")
@@ -65,7 +68,7 @@ LEAVE = 4  # points
 class Row:
     """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it.
 
-    "Retried" is Starting after a failure, over a steady line, with another one up; never of a kind that starts slowly.
+    "Retried" is Starting on a steady line: after a failure with another one up, or as one of many; never of a slow kind.
     """
 
     here: str
@@ -131,7 +134,10 @@ REMEMBERED = 8  # transports that carried the household
 
 def step(settings: Settings, state: State, event: Event, now: float) -> State:
     """The State after `event`. Pure and total: any event may come at any time, in any order."""
-    return choose(settings, tend(settings, take(present(state, now), event, now), now), now)
+    taken = take(present(state, now), event, now)
+    if isinstance(event, Resolved) and not event.addresses:
+        taken = nowhere(settings, taken, event.host, now)
+    return choose(settings, tend(settings, taken, now), now)
 
 
 def present(state: State, now: float) -> State:
@@ -184,7 +190,10 @@ def take(state: State, event: Event, now: float) -> State:
             return move(state, name, finding, now, error)
         case Carried(name, what, ok):
             return note_carried(state, name, what, ok, now)
-        case Configured() | Drifted() | Tick() | Probed() | Resolved():
+        case Configured(changed):
+            kept = {name: health for name, health in state.health.items() if name not in changed}
+            return replace(state, health=MappingProxyType(kept)) if changed else state
+        case Drifted() | Tick() | Probed() | Resolved():
             return state
     return state
 
@@ -220,9 +229,19 @@ def note_progress(state: State, name: str, percent: int) -> State:
 def _here(state: State, name: str, now: float) -> str:
     health = state.health.get(name)
     # What starts slowly shows nothing by one look.
-    again = isinstance(health, Starting) and health.failures > 0 and health.patience <= PATIENCE
-    retried = again and steady(state, now) and served_without(state, name)
-    return "Retried" if retried else type(health).__name__
+    if isinstance(health, Starting) and steady(state, now) and health.patience <= PATIENCE:
+        again = health.failures > 0 and served_without(state, name)
+        return "Retried" if again or health.one_of_many else "Starting"
+    return type(health).__name__
+
+
+def nowhere(settings: Settings, state: State, host: str, now: float) -> State:
+    """Nobody knows an address of `host`: a node there is no better than one that does not answer."""
+    for name, health in state.health.items():
+        one = isinstance(health, Starting) and health.one_of_many and name in settings.transports
+        if one and host not in state.addresses and settings.transports[name].transport.server == host:
+            state = move(state, name, "silent", now, "its server's name has no address")
+    return state
 
 
 def served_without(state: State, name: str) -> bool:
@@ -359,7 +378,6 @@ def tend(settings: Settings, state: State, now: float) -> State:
     state = replace(
         state,
         health=MappingProxyType(kept),
-        slots=_slots(settings, state.slots),
         via=settings.via,
         errors=MappingProxyType({name: e for name, e in state.errors.items() if name in known}),
         wish=state.wish if state.wish in known else None,
@@ -369,18 +387,31 @@ def tend(settings: Settings, state: State, now: float) -> State:
     for name, health in kept.items():
         if isinstance(health, Starting) and now >= health.since + health.patience and state.wan_up:
             state = move(state, name, "patience", now, state.errors.get(name, "no probe came through"))
-    return _start(settings, state, ladder.wanted(settings, state, now), now)
+    state = replace(state, measured=_measured(settings, state))
+    started = _start(settings, state, ladder.wanted(settings, state, now), now)
+    return replace(started, slots=_slots(settings, started))
 
 
 def _start(settings: Settings, state: State, wanted: list[str], now: float) -> State:
     health: dict[str, Health] = {n: h for n, h in state.health.items() if isinstance(h, Down) or n in wanted}
+    looked = {group: at for group, at in state.looked.items() if group in settings.subscriptions and at <= now}
     for name in wanted:
+        entry = settings.transports[name]
         match state.health.get(name):
             case None:
-                health[name] = Starting(now, patience=settings.transports[name].patience)
+                health[name] = Starting(now, 0, entry.patience, bool(entry.group))
             case Down(_, failures, _):
-                health[name] = Starting(now, failures, settings.transports[name].patience)
-    return replace(state, health=MappingProxyType(health))
+                health[name] = Starting(now, failures, entry.patience, bool(entry.group))
+                looked |= {entry.group: now} if entry.group else {}
+    return replace(state, health=MappingProxyType(health), looked=MappingProxyType(looked))
+
+
+def _measured(settings: Settings, state: State) -> Mapping[str, float]:
+    """Of the nodes of subscriptions; what failed is not known to work any more."""
+    nodes = {name for name, entry in settings.transports.items() if entry.group and entry.enabled}
+    kept = {n: ms for n, ms in state.measured.items() if n in nodes and not isinstance(state.health.get(n), Down)}
+    ups = {n: h.latency_ms for n, h in state.health.items() if n in nodes and isinstance(h, Up)}
+    return MappingProxyType(kept | ups)
 
 
 def choose(settings: Settings, state: State, now: float) -> State:
@@ -413,11 +444,30 @@ def _due(name: str, health: Health, active: str | None) -> float:
             return since + ladder.HOLD_DOWN if name != active else 0.0
 
 
-def _slots(settings: Settings, slots: Mapping[str, int]) -> Mapping[str, int]:
-    """Each transport keeps its slot as long as the settings have it."""
-    kept = {name: slot for name, slot in slots.items() if name in settings.transports}
-    free = iter(sorted(set(range(1, LAST_SLOT + 1)) - set(kept.values())))
-    return MappingProxyType({name: kept[name] if name in kept else next(free) for name in settings.transports})
+def _slots(settings: Settings, state: State) -> Mapping[str, int]:
+    """Each transport of the file keeps its slot as long as the file has it; the nodes of subscriptions take turns."""
+    own = {name for name, entry in settings.transports.items() if not entry.group}
+    last = LAST_SLOT - (SHARED_SLOTS if settings.subscriptions else 0)
+    kept = {name: slot for name, slot in state.slots.items() if name in own and slot <= last}
+    free = iter(sorted(set(range(1, last + 1)) - set(kept.values())))
+    lasting = {name: kept[name] if name in kept else next(free) for name in settings.transports if name in own}
+    return MappingProxyType(lasting | _shared(settings, state))
+
+
+def _shared(settings: Settings, state: State) -> dict[str, int]:
+    """A node that runs has one. The one that has not run for longest gives its own: its flows were cut long ago.
+
+    In the order in which they ran last.
+    """
+    nodes = {name for name, entry in settings.transports.items() if entry.group}
+    running = [n for n, h in state.health.items() if n in nodes and not isinstance(h, Down)]
+    held = {n: s for n, s in state.slots.items() if n in nodes and s > LAST_SLOT - SHARED_SLOTS}
+    slots = {n: s for n, s in held.items() if n not in running} | {n: held[n] for n in running if n in held}
+    for name in running:
+        if name not in slots:
+            unused = set(shared_slots(settings)) - set(slots.values())
+            slots[name] = min(unused) if unused else slots.pop(next(n for n in slots if n not in running))
+    return slots
 
 
 def _set(state: State, name: str, health: Health) -> State:

@@ -211,17 +211,21 @@ class World:
                 self._tasks[task] = asyncio.create_task(self._resolve(name, slot, plan.resolvers))
 
     async def _resolve(self, name: str, slot: int, resolvers: int) -> None:
-        """A transport's server name, by DoH the way that its packets will go; tried until it is known."""
+        """A transport's server name, by DoH the way that its packets will go, else through what is up."""
         pause = 1.0
         while self._plan is None or (name, slot) in self._plan.lookups:
-            try:
-                self._put(Resolved(name, await lookup(name, resolvers, slot, 4.0)))
-                self._put(Misapplied("lookup", ""))
-                return
-            except ProbeError as e:
-                self._put(Misapplied("lookup", str(e)))
+            active = [probe.slot for probe in self._plan.probes if probe.watched] if self._plan else []
+            for way in dict.fromkeys((slot, *active)):
+                try:
+                    self._put(Resolved(name, await lookup(name, resolvers, way, 4.0)))
+                    self._put(Misapplied("lookup", ""))
+                    return
+                except ProbeError as e:
+                    self._put(Misapplied("lookup", str(e)))
+            self._put(Resolved(name, ()))
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 2)
+        self._put(Misapplied("lookup", ""))  # nobody asks for it any more
 
     def traffic(self) -> dict[str, tuple[int, int]]:
         """Bytes up and down of each transport that runs, on the WAN's wire."""

@@ -10,7 +10,9 @@ from routerd.model.transport import Address
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The settings are new; `step` gets them as its first argument."""
+    """The settings are new; `step` gets them as its first argument. `changed`: another transport has the name now."""
+
+    changed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class WanChanged:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A transport's server name has these addresses now."""
+    """A transport's server name has these addresses now; none: nobody knows one."""
 
     host: str
     addresses: tuple[Address, ...]

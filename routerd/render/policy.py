@@ -295,6 +295,15 @@ def _resets(launches: Sequence[Launch]) -> list[str]:
     ]
 
 
+def _not_home() -> list[str]:
+    """What carries an exit's mark is meant for the outside: a list fetched through one may not name us (fault 63)."""
+    marked = f"{slot_of('meta')} != 0x0 ct direction original"
+    return [
+        rule(f"{marked} ip daddr {NOT_OUTSIDE4} drop", "an exit does not lead home"),
+        rule(f"{marked} ip6 daddr {NOT_OUTSIDE6} drop", "an exit does not lead home"),
+    ]
+
+
 def _answers(launches: Sequence[Launch]) -> list[str]:
     return [
         rule(f'{place} counter name "{BACK}{slot}" accept', "its server answers")
@@ -312,6 +321,7 @@ def _box_to_lan(launches: Sequence[Launch]) -> list[str]:
     outer = sorted({launch.via for launch in launches} - {UPSTREAM_SLOT})
     return [
         *(rule(f"{is_(slot)} drop", "a transport's own, inside another") for slot in outer),
+        *_not_home(),
         rule("accept", "to the household"),
     ]
 
@@ -327,7 +337,7 @@ def _for_box_from_lo(inside: Sequence[Launch]) -> list[str]:
 
 
 def _box_to_lo(inside: Sequence[Launch]) -> list[str]:
-    return [*_into_another(inside), rule("accept", "the box to itself")]
+    return [*_into_another(inside), *_not_home(), rule("accept", "the box to itself")]
 
 
 def _marked(launches: Sequence[Launch]) -> list[str]:

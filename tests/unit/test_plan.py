@@ -24,7 +24,7 @@ from routerd.model import (
 )
 from routerd.plan import closed, plan
 from routerd.render.policy import switch
-from routerd.settings import Entry, Settings
+from routerd.settings import Entry, Settings, Subscription
 
 LEASES = "/run/clearway/leases/dnsmasq.leases"
 REST = Down(60.0, 1, "timed out")
@@ -321,3 +321,19 @@ def test_who_finds_his_own_servers_may_go_anywhere_outside_and_ask_by_doh() -> N
     assert "tcp dport 8443 meta mark" in found.policy
     assert f"{user}meta l4proto {{ tcp, udp }} th dport 53 dnat ip to 127.0.0.1:" in found.policy
     assert "ip daddr 9.9.9.9 tcp dport 443" in found.policy
+def test_a_node_whose_name_leads_into_a_home_is_not_launched_and_a_transport_of_the_owners_is() -> None:
+    base = household(NAMED)
+    entry = replace(base.transports["a"], group="sub")
+    home, away = ip_address("192.168.77.20"), ip_address("203.0.113.5")
+    for group, addresses, launched in (("sub", (home,), 0), ("", (home,), 1), ("sub", (home, away), 1)):
+        settings = replace(base, transports={"a": replace(entry, group=group)})
+        state = replace(standing(a=Starting(0)), addresses={"server.example": addresses})
+        found = plan(settings, state, LEASES).launches
+        assert len(found) == launched, (group, addresses)
+        assert all(upstream.address == addresses[-1] for launch in found for upstream in launch.upstreams)
+
+
+def test_the_resolver_has_a_door_for_each_node_that_may_run_so_that_no_new_one_restarts_it() -> None:
+    settings = replace(household(ONE), subscriptions={"sub": Subscription("sub", "https://panel.example/")})
+    before, after = (plan(settings, replace(standing(a=Up(0, 50)), slots=slots), LEASES) for slots in ({"a": 1}, {"a": 1, "sub/x": 95}))
+    assert before.services == after.services

@@ -94,6 +94,45 @@ def test_the_shortest_file_has_safe_defaults() -> None:
     assert not found.transports
 
 
+def test_a_subscription_is_read_and_its_address_is_shown_nowhere() -> None:
+    text = GOOD + f'[[subscription]]\nname = "Aunt"\nurl = "https://panel.example/{SECRET}"\nkeep = 3\nconfirm = true\n'
+    found = parsed(text).subscriptions["Aunt"]
+    assert (found.keep, found.confirm, found.hours, found.user_agent) == (3, True, 0, "v2rayN/7.13")
+    assert SECRET not in repr(found)
+    for wrong in ("http://panel.example/", "https://u:p@panel.example/", "https://pa nel/", "https://a_b/"):
+        message = refusal(text.replace("https://panel.example/", wrong))
+        assert message.startswith("subscription[0].url:")
+        assert SECRET not in message
+    assert SECRET not in refusal(text.replace('url = "https', 'url = ["https').replace(f'{SECRET}"\nkeep', f'{SECRET}"]\nkeep'))
+
+
+SUB = '\n[[subscription]]\nname = "Aunt"\nurl = "https://panel.example/"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "says"),
+    [
+        ("keep = 0", "subscription[0].keep", "1 to 4"),
+        ("update_hours = 721", "subscription[0].update_hours", "0 to 720"),
+        ('user_agent = "a\\nHost: x"', "subscription[0].user_agent", "printable"),
+        ('user_agent = ""', "subscription[0].user_agent", "printable"),
+        ("foo = 1", "subscription[0].foo", "unknown key"),
+        (SUB, "subscription[1].name", "must differ"),
+        (SUB * 8, "subscription", "at most 8"),
+    ],
+)
+def test_what_is_wrong_with_a_subscription_is_refused(more: str, path: str, says: str) -> None:
+    message = refusal(GOOD + SUB + more)
+    assert message.startswith(f"{path}:")
+    assert says in message
+
+
+def test_beside_a_subscription_there_is_room_for_fewer_transports() -> None:
+    many = "".join(f'[[transport]]\nname = "{number}"\nuri = "{LINK}"\n' for number in range(78))
+    assert parsed(GOOD + many)
+    assert "at most 79" in refusal(GOOD + many + SUB)
+
+
 WRONG = [
     # (what it is, old, new, the key's path, what the message also says)
     ("unknown table", "[web]", "[webb]", "webb", "unknown key"),
