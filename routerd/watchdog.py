@@ -68,7 +68,7 @@ LEAVE = 4  # points
 class Row:
     """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it.
 
-    "Retried" is Starting on a steady line: after a failure with another one up, or as one of many; never of a slow kind.
+    "Retried" is Starting on a steady line: after a failure, while another is up, or as one of many; never a slow kind.
     """
 
     here: str
