@@ -27,11 +27,13 @@ import h11
 from routerd import file
 from routerd.daemon import Daemon
 from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
+from routerd.host.worker import tried
 from routerd.links import INTERFACE, WRITERS, LinkError, Named, configuration, export, parse
 from routerd.links.bulk import Rejected, described, read_all
 from routerd.links.unknown import is_ovpn
-from routerd.model import LAST_SLOT, Configured, Wished
+from routerd.model import LAST_SLOT, SHARED_SLOTS, Configured, Wished
 from routerd.settings import SettingsError
+from routerd.subscriptions import Refusal
 
 GROUP = "clearway"
 _SO_PEERGROUPS = 59  # asm-generic/socket.h
@@ -69,6 +71,7 @@ async def _transports(daemon: Daemon, _path: dict[str, str], _body: Body) -> tup
                 "enabled": e.enabled,
                 "server": e.transport.server,
                 "port": e.transport.port,
+                "subscription": e.group or None,
             }
             for e in entries
         ]
@@ -137,14 +140,21 @@ def _add_all(fresh: list[Named], document: Any) -> None:
 
 def _named_apart(daemon: Daemon, fresh: list[Named]) -> list[Named]:
     taken = set(_taken(daemon))
-    if len(taken) + len(fresh) > LAST_SLOT:
-        why = f"{len(fresh)} transports are too many at once: there is room for {LAST_SLOT - len(taken)} more"
+    if len(fresh) > (room := _room(daemon)):
+        why = f"{len(fresh)} transports are too many at once: there is room for {room} more"
         raise ApiError(422, "too_many", why)
     found = []
     for named in fresh:
         found.append(replace(named, name=_free(taken, named.name)))
         taken.add(found[-1].name)
     return found
+
+
+def _room(daemon: Daemon) -> int:
+    """For transports of the file: the nodes of subscriptions have theirs."""
+    if daemon.own is None:
+        return LAST_SLOT
+    return LAST_SLOT - (SHARED_SLOTS if daemon.own.subscriptions else 0) - len(daemon.own.transports)
 
 
 def _written(named: Named) -> tuple[str, str]:
@@ -175,6 +185,43 @@ async def _enable(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[in
 
 async def _disable(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
     return _toggle(daemon, path["name"], False)
+
+
+async def _subscriptions(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    return 200, {"subscriptions": [dataclasses.asdict(one) for one in daemon.status().subscriptions]}
+
+
+async def _subscribe(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
+    """With `text` (the list itself) it begins with that: no list is ever fetched in clear."""
+    name, url = _text(body, "name"), _text(body, "url").strip()
+    confirm = body.get("confirm") is True
+    text = await _list_in(body, name)
+    _edit(daemon, lambda document: file.add_subscription(document, name, url, confirm))
+    await daemon.feeds.seed(name, text)
+    return 201, {"name": name}
+
+
+async def _unsubscribe(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    name = _subscribed(daemon, path["name"])
+    _edit(daemon, lambda document: file.remove_subscription(document, name))
+    daemon.feeds.forget(name)
+    return 200, {"name": name}
+
+
+async def _update(daemon: Daemon, path: dict[str, str], body: Body) -> tuple[int, Body]:
+    name = _subscribed(daemon, path["name"])
+    if text := await _list_in(body, name):
+        await daemon.feeds.seed(name, text)
+    elif error := await daemon.feeds.update(name):
+        raise ApiError(502, "subscription", f"{name}: {error}; the list before stays in use")
+    return 200, {"name": name}
+
+
+async def _confirm(daemon: Daemon, path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    name = _subscribed(daemon, path["name"])
+    if not daemon.feeds.confirm(name):
+        raise ApiError(409, "nothing", f"{name}: there is nothing that waits for your word")
+    return 200, {"name": name}
 
 
 async def _diagnose(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
@@ -213,6 +260,11 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", "/transports/{name}", _remove),
     ("POST", "/transports/{name}/enable", _enable),
     ("POST", "/transports/{name}/disable", _disable),
+    ("GET", "/subscriptions", _subscriptions),
+    ("POST", "/subscriptions", _subscribe),
+    ("DELETE", "/subscriptions/{name}", _unsubscribe),
+    ("POST", "/subscriptions/{name}/update", _update),
+    ("POST", "/subscriptions/{name}/confirm", _confirm),
     ("POST", "/use", _use),
     ("POST", "/auto", _auto),
     ("POST", "/try-next", _try_next),
@@ -239,6 +291,23 @@ def _known(daemon: Daemon, name: str) -> str:
     if daemon.settings is None or name not in daemon.settings.transports:
         raise ApiError(404, "unknown_transport", f"{name!r}: there is no transport of that name")
     return name
+
+
+def _subscribed(daemon: Daemon, name: str) -> str:
+    if daemon.settings is None or name not in daemon.settings.subscriptions:
+        raise ApiError(404, "unknown_subscription", f"{name!r}: there is no subscription of that name")
+    return name
+
+
+async def _list_in(body: Body, name: str) -> str:
+    """The list that the owner gives himself, once it has been tried; empty where he gives none."""
+    if "text" not in body:
+        return ""
+    try:
+        await tried(text := _text(body, "text"))
+    except Refusal as e:
+        raise ApiError(422, "list", f"{name}: {e}") from e
+    return text
 
 
 def _taken(daemon: Daemon) -> Collection[str]:

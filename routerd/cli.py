@@ -20,9 +20,10 @@ from routerd.links import wall
 from routerd.links.bulk import Rejected, described, outcomes
 
 DIAGNOSIS = 40  # seconds; the daemon ends it after 30
+FETCH = 60  # seconds; the daemon ends it sooner
 LIMIT = 1 << 20  # bytes that can be imported at once
-_JSON = json.JSONEncoder(ensure_ascii=False)
 LARGEST = 1 << 26  # bytes of a list that is only looked at
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 class Refused(Exception):
@@ -79,6 +80,17 @@ def _parser() -> argparse.ArgumentParser:
     verb(verbs, "reload", _reload, "read the settings again")
     importing = verb(verbs, "import", _import, "links, lists and files of every kind: FILE, URL or -", "source")
     importing.add_argument("--dry-run", action="store_true", help="say what would be added; needs no daemon")
+    lists = verbs.add_parser("subscription", help="lists of ways out").add_subparsers(required=True, metavar="VERB")
+    verb(lists, "list", _subscriptions, "all of them: nodes, quota, expiry, last update")
+    adding = verb(
+        lists, "add", _subscribe, "add one; fetched through a transport that is up, never in clear", "name", "url"
+    )
+    adding.add_argument("--file", default="", help="the list itself, or -: the beginning where nothing is up yet")
+    adding.add_argument("--confirm", action="store_true", help="other nodes are used once you have confirmed them")
+    verb(lists, "remove", _unsubscribe, "remove one, with its nodes", "name")
+    updating = verb(lists, "update", _update, "fetch it now", "name")
+    updating.add_argument("--file", default="", help="the list itself, or -, in place of fetching it")
+    verb(lists, "confirm", _confirm, "use the other nodes that it has", "name")
     verb(verbs, "export", _export, "the share link of a transport, with its secrets", "name")
     group = verbs.add_parser("transport", help="the ways out").add_subparsers(required=True, metavar="VERB")
     verb(group, "list", _list, "all of them")
@@ -171,6 +183,55 @@ def _disable(arguments: argparse.Namespace) -> None:
     _show(arguments, answer, [f"disabled {arguments.name}"])
 
 
+def _subscriptions(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "GET", "/subscriptions")
+    heads = ("NAME", "HOST", "NODES", "UP", "FAILED", "USED", "EXPIRES", "UPDATED", "LAST ERROR")
+    rows = [_subscription_row(one) for one in answer["subscriptions"]]
+    news = (line for one in answer["subscriptions"] for line in _differences(one))
+    _show(arguments, answer, [*_table(heads, rows), *news])
+
+
+def _subscription_row(one: dict[str, Any]) -> tuple[str, ...]:
+    used = "" if one["used_bytes"] is None else f"{one['used_bytes'] / 1e9:.1f} GB"
+    total = "" if one["total_bytes"] is None else f" of {one['total_bytes'] / 1e9:.1f} GB"
+    counts = (str(one[key]) for key in ("nodes", "up", "failed"))
+    return (
+        one["name"],
+        one["host"],
+        *counts,
+        used + total,
+        *(one[key] or "" for key in ("expires", "updated", "last_error")),
+    )
+
+
+def _differences(one: dict[str, Any]) -> Iterator[str]:
+    for what, names in (one["pending"] or {}).items():
+        yield from (f"{one['name']}: {what}, once confirmed: {name}" for name in names)
+
+
+def _subscribe(arguments: argparse.Namespace) -> None:
+    body: dict[str, object] = {"name": arguments.name, "url": arguments.url, "confirm": arguments.confirm}
+    body |= {"text": _read(arguments.file, LIMIT)} if arguments.file else {}
+    answer = _ask(arguments, "POST", "/subscriptions", body, FETCH)
+    _show(arguments, answer, [f"added {answer['name']}"])
+
+
+def _unsubscribe(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "DELETE", f"/subscriptions/{quote(arguments.name, safe='')}")
+    _show(arguments, answer, [f"removed {arguments.name}, with its nodes"])
+
+
+def _update(arguments: argparse.Namespace) -> None:
+    body = {"text": _read(arguments.file, LIMIT)} if arguments.file else {}
+    answer = _ask(arguments, "POST", f"/subscriptions/{quote(arguments.name, safe='')}/update", body, FETCH)
+    _show(arguments, answer, [f"{arguments.name} is up to date"])
+
+
+def _confirm(arguments: argparse.Namespace) -> None:
+    answer = _ask(arguments, "POST", f"/subscriptions/{quote(arguments.name, safe='')}/confirm")
+    _show(arguments, answer, [f"{arguments.name}: the other nodes are in use"])
+
+
 def _use(arguments: argparse.Namespace) -> None:
     answer = _ask(arguments, "POST", "/use", {"name": arguments.name})
     _show(arguments, answer, [f"only through {arguments.name} from now on; `routerctl auto` ends that"])
@@ -215,7 +276,8 @@ def _import(arguments: argparse.Namespace) -> None:
         return
     answer = _ask(arguments, "POST", "/import", {"text": _read(arguments.source, LIMIT)})
     lines = [f"added {one['name']} ({one['kind']})" for one in answer["transports"]]
-    _show(arguments, answer, lines + [_refusal(one["input"], one["reason"]) for one in answer["rejected"]])
+    lines += [_refusal(one["input"], one["reason"]) for one in answer["rejected"]]
+    _show(arguments, answer, lines + ["to fetch: routerctl subscription add NAME URL"] * bool(answer["subscriptions"]))
     if not answer["transports"]:
         raise Refused(_nothing([one["reason"] for one in answer["rejected"]]))
 

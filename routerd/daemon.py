@@ -13,12 +13,14 @@ from pathlib import Path
 
 from routerd import __version__
 from routerd.clock import distance
+from routerd.feeds import Feeds
 from routerd.file import ConfigFile
 from routerd.memory import Memory
 from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Suspected, Tick, Up
 from routerd.plan import closed, plan
 from routerd.settings import Settings, SettingsError
 from routerd.status import present, status
+from routerd.subscriptions import changed
 from routerd.watchdog import deadline, step, take
 from routerd.world import World, prepare_leases
 
@@ -36,12 +38,16 @@ class Line:
 
 @dataclass(slots=True)
 class Daemon:
-    """Holds Settings and State. Everything here runs in one event loop."""
+    """Holds Settings and State. Everything here runs in one event loop.
+
+    `own`: the settings as the owner wrote them; `settings` have the nodes of his subscriptions besides.
+    """
 
     file: ConfigFile
     runtime: Path
     state: State = field(default_factory=State)
     settings: Settings | None = None
+    own: Settings | None = None
     journal: deque[Line] = field(default_factory=lambda: deque(maxlen=JOURNAL))
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     listeners: set[Callable[[], None]] = field(default_factory=set)
@@ -51,10 +57,12 @@ class Daemon:
     troubles: dict[str, float] = field(default_factory=dict)  # since when each problem is there
     world: World = field(init=False)
     memory: Memory = field(init=False)
+    feeds: Feeds = field(init=False)
 
     def __post_init__(self) -> None:
         self.world = World(self.put, self.file.state)
         self.memory = Memory(self.file.state)
+        self.feeds = Feeds(self.file.state / "subscriptions", self._renewed, self.note)
         self.state = self.memory.recall()
 
     def put(self, event: Event) -> None:
@@ -65,12 +73,15 @@ class Daemon:
         async with self.world:
             if error := self.read_settings():
                 print(f"routerd: {error}; nothing leaves the box until it is mended", file=sys.stderr, flush=True)
-            while True:
-                await self._apply()
-                event = await self._next()
-                await self._handle(event)
-                while not self.events.empty():
-                    await self._handle(self.events.get_nowait())
+            try:
+                while True:
+                    await self._apply()
+                    event = await self._next()
+                    await self._handle(event)
+                    while not self.events.empty():
+                        await self._handle(self.events.get_nowait())
+            finally:
+                self.feeds.stop()
 
     async def _handle(self, event: Event) -> None:
         before = self.state
@@ -87,8 +98,8 @@ class Daemon:
         if before.active != self.state.active:
             self.started = datetime.now(UTC)
             self.memory.keep(self.state)
-        self.troubles = {code: self.troubles.get(code, now) for code in present(self.settings, self.state)}
-        for line in _news(before, self.state):
+        self.troubles = {code: self.troubles.get(code, now) for code in self._present()}
+        for line in _news(before, self.state, self.settings):
             self.note(*line)
 
     async def _next(self) -> Event:
@@ -103,9 +114,10 @@ class Daemon:
 
     async def _apply(self) -> None:
         leases = str(prepare_leases(self.runtime))
-        await self.world.apply(
-            plan(self.settings, self.state, leases) if self.settings else closed(self.file.last_good(), leases)
-        )
+        shown = plan(self.settings, self.state, leases) if self.settings else closed(self.file.last_good(), leases)
+        await self.world.apply(shown)
+        active = [launch.slot for launch in shown.launches if launch.name == self.state.active and self.state.wan_up]
+        self.feeds.apply(next(iter(active), None), shown.resolvers)
         self.beat()
         for tell in tuple(self.listeners):
             tell()
@@ -123,33 +135,45 @@ class Daemon:
         return ""
 
     def accept(self, settings: Settings) -> None:
-        self.settings = settings
+        self.own = settings
+        self._renewed()
         for what in ("settings", "settings_kept"):
             self.put(Misapplied(what, ""))
         self.world.watch_wan(settings.wan)
-        self.put(Configured())
+
+    def _renewed(self) -> None:
+        """The owner's settings, or the nodes of a subscription, are others."""
+        if self.own is not None:
+            before, self.settings = self.settings, self.feeds.merge(self.own)
+            self.put(Configured(changed(before, self.settings)))
+
+    def _present(self) -> frozenset[str]:
+        return present(self.settings, self.state, self.feeds.reports())
 
     def status(self) -> Status:
         now = time.monotonic()
         lasting = {code: now - since for code, since in self.troubles.items()}
-        return status(self.settings, self.state, self.world.traffic(), self.started, __version__, lasting)
+        told = self.feeds.reports()
+        return status(self.settings, self.state, self.world.traffic(), self.started, __version__, lasting, told)
 
     def note(self, kind: str, text: str) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.journal.append(Line(at, kind, text))
 
 
-def _news(before: State, after: State) -> list[tuple[str, str]]:
-    """What changed, in words."""
+def _news(before: State, after: State, settings: Settings | None) -> list[tuple[str, str]]:
+    """What changed, in words. That one of many nodes does not work is no news, unless it did."""
     lines = []
+    nodes = {name for name, entry in settings.transports.items() if entry.group} if settings else set()
     if before.active != after.active:
         lines.append(
             ("switch", f"now through {after.active}" if after.active else "no way out: the household is refused")
         )
     for name, health in after.health.items():
-        if isinstance(health, Down) and not isinstance(before.health.get(name), Down):
+        was = before.health.get(name)
+        if isinstance(health, Down) and not isinstance(was, Down) and (name not in nodes or isinstance(was, Up)):
             lines.append(("down", f"{name}: {health.error}"))
-        elif isinstance(health, Up) and not isinstance(before.health.get(name), Up):
+        elif isinstance(health, Up) and not isinstance(was, Up):
             lines.append(("up", name))
     if before.wan_up != after.wan_up:
         lines.append(("wan", "the line is back" if after.wan_up else "the line is down"))

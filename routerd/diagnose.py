@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from routerd.daemon import Daemon
@@ -91,7 +92,10 @@ def _server(daemon: Daemon, entry: Entry) -> Server:
     known = (transport.server,) if is_address(transport.server) else daemon.state.addresses.get(transport.server, ())
     if not known:
         raise ValueError("its server's name has no address yet")
-    own = dataclasses.replace(transport, server=str(known[0])).launch(entry.name, 0).upstreams
+    if ip_address(known[0]).is_unspecified:
+        raise ValueError("Tor has no one server there to look at; diagnose a site instead")
+    located = transport if known[0] == transport.server else dataclasses.replace(transport, server=str(known[0]))
+    own = located.launch(entry.name, 0).upstreams
     mute = transport.kind == "wireguard" or bool(getattr(transport, "obfs_password", ""))
     name = getattr(getattr(transport, "security", transport), "sni", "")
     return Server(str(known[0]), transport.port, own[0].proto, name, mute)

@@ -11,7 +11,9 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from routerd.host.disk import write
-from routerd.settings import LIMIT, Settings, SettingsError, parse_settings
+from routerd.settings import BRIDGES, LIMIT, Settings, SettingsError, parse_settings
+
+SHIPPED = Path(__file__).parent / "data" / BRIDGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class ConfigFile:
             raise SettingsError(f"{path}: is not UTF-8 text (byte {e.start})") from e
 
     def _read_other(self, name: str) -> str:
-        """A wg-quick file that the settings name: relative to them."""
-        with (self.path.parent / name).open("rb") as file:
+        """A file that the settings name, relative to them; the bridges that everybody has are shipped with us."""
+        path = self.path.parent / name
+        with (SHIPPED if name == BRIDGES and not path.exists() else path).open("rb") as file:
             return file.read(LIMIT).decode()
 
 
@@ -96,8 +99,24 @@ def enable_transport(document: tomlkit.TOMLDocument, name: str, enabled: bool) -
     document["transport"][_index(document, name)]["enabled"] = enabled
 
 
-def _index(document: tomlkit.TOMLDocument, name: str) -> int:
-    for i, entry in enumerate(document.get("transport", [])):
+def add_subscription(document: tomlkit.TOMLDocument, name: str, url: str, confirm: bool) -> None:
+    entry = tomlkit.table()
+    entry["name"], entry["url"] = name, url
+    if confirm:
+        entry["confirm"] = True
+    if "subscription" not in document:
+        document["subscription"] = tomlkit.aot()
+    document["subscription"].append(entry)
+
+
+def remove_subscription(document: tomlkit.TOMLDocument, name: str) -> None:
+    del document["subscription"][_index(document, name, "subscription")]
+    if not document["subscription"]:
+        del document["subscription"]
+
+
+def _index(document: tomlkit.TOMLDocument, name: str, kind: str = "transport") -> int:
+    for i, entry in enumerate(document.get(kind, [])):
         if entry.get("name") == name:
             return i
-    raise SettingsError(f"transport {name!r}: there is none of that name")
+    raise SettingsError(f"{kind} {name!r}: there is none of that name in the file")

@@ -1,6 +1,8 @@
 """Which transports to keep running, and which one carries new flows, given the health of all. Changes no State.
 
-1. What is kept warm is the active transport and the next `standby` ones that are not resting.
+A rung is a transport, or a whole subscription: of that one its best few nodes (search.py finds them).
+
+1. What is kept warm is the active rung and the next `standby` ones that are not resting.
 2. More evidence to return than to leave: an earlier transport that had failed is taken back only after HOLD_DOWN
    seconds in good health.
 3. A switch is no gamble: a standby whose last good probe is fresh comes before one that was well a while ago.
@@ -12,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from routerd.model import Down, Health, State, Up, beneath
+from routerd import search
+from routerd.model import Health, State, Up, beneath
+from routerd.search import resting, seconds
 from routerd.settings import Settings
 
 HOLD_DOWN = 60.0  # seconds in good health before an earlier transport is taken back
 FRESH = 3.0  # seconds: while the active one is suspected its standbys are probed too, and this is how long that takes
 FASTER = 0.7  # order = "fastest": another one must be this much quicker to be taken
-PAGE, USUAL_RATE = 65536, 250_000  # bytes of what "fast" is about; bytes per second until it is known
+MOST = 7  # transports that run at once: with the resolver, eight engines
 LOST = 2  # times in a row that UDP or IPv6 did not come through
 
 
@@ -29,32 +33,46 @@ def wanted(settings: Settings, state: State, now: float) -> list[str]:
     outage, should not begin with what is blocked here. A healthy standby is not given up to retry an earlier one: the
     retry runs beside it until it has shown itself.
     """
-    stands = {e.name: needed for e in settings.enabled if (needed := _first_needed(settings, state, e.name, now))}
-    listed = list(dict.fromkeys(stands.values()))
-    first = stands.get((state.wish if state.wish is not None else state.active) or "")
-    proven = [stands[name] for name in state.carried if name in stands] if state.active is None else []
+    stands = _stands(settings, state, now)
+    listed = _rungs(settings, state, stands, now)
+    first = stands.get(chosen := (state.wish if state.wish is not None else state.active) or "", chosen)
+    proven = [stands.get(name, name) for name in state.carried] if state.active is None else []
     late = {name: -number for number, name in enumerate(reversed(proven), 1)}
     ready = sorted(
-        listed, key=lambda name: (name != first, not isinstance(state.health.get(name), Up), late.get(name, 0))
+        listed,
+        key=lambda rung: (first not in rung, not _any_up(state, rung), min(late.get(name, 0) for name in rung)),
     )
     warm = ready[: 1 + settings.standby]
-    retry = next((name for name in listed if name not in warm), None)
-    earlier = retry is not None and any(listed.index(retry) < listed.index(name) for name in warm)
-    chosen = [*warm, retry] if retry is not None and earlier else warm
-    return list(dict.fromkeys(n for name in chosen for n in (*beneath(settings.via, name), name)))
+    retry = next((rung for rung in listed if rung not in warm), None)
+    earlier = retry is not None and any(listed.index(retry) < listed.index(rung) for rung in warm)
+    via = settings.via
+    names = [name for rung in ([*warm, retry] if retry is not None and earlier else warm) for name in rung]
+    running = dict.fromkeys(n for name in names for n in (*beneath(via, name), name))
+    leading = (first, *beneath(via, first))
+    return sorted(running, key=lambda name: (name not in leading, not isinstance(state.health.get(name), Up)))[:MOST]
 
 
-def _first_needed(settings: Settings, state: State, name: str, now: float) -> str | None:
-    """The transport itself, or else the outermost of those that it travels inside that has yet to come up."""
-    enabled = {e.name for e in settings.enabled}
-    outer = beneath(settings.via, name)
-    if not enabled.issuperset(outer) or any(resting(state.health.get(n), now) for n in (name, *outer)):
-        return None
-    return next((n for n in reversed(outer) if not isinstance(state.health.get(n), Up)), name)
+def _stands(settings: Settings, state: State, now: float) -> Mapping[str, str]:
+    """Of each transport of the file that does not rest: itself, or the outermost of those that it travels inside that
+    has yet to come up."""
+    enabled, via = {e.name for e in settings.enabled if not e.group}, settings.via
+    found = {}
+    for name in (e.name for e in settings.enabled if not e.group):
+        outer = beneath(via, name)
+        if enabled.issuperset(outer) and not any(resting(state.health.get(n), now) for n in (name, *outer)):
+            found[name] = next((n for n in reversed(outer) if not isinstance(state.health.get(n), Up)), name)
+    return found
 
 
-def resting(health: Health | None, now: float) -> bool:
-    return isinstance(health, Down) and now < health.until
+def _rungs(settings: Settings, state: State, stands: Mapping[str, str], now: float) -> list[tuple[str, ...]]:
+    """In the order of the file, without those that rest. What everybody has comes last."""
+    listed = [(name,) for name in dict.fromkeys(stands.values())]
+    groups = [rung for group in settings.subscriptions if (rung := search.offered(settings, state, group, now))]
+    return [*groups, *listed] if settings.own_ladder else [*listed, *groups]
+
+
+def _any_up(state: State, rung: tuple[str, ...]) -> bool:
+    return any(isinstance(state.health.get(name), Up) for name in rung)
 
 
 def best(settings: Settings, state: State, now: float) -> str | None:
@@ -73,11 +91,18 @@ def carries(health: Health | None, what: Literal["udp", "ipv6"]) -> bool:
     return not isinstance(health, Up) or dict(health.lost).get(what, 0) < LOST
 
 
-def _rank(settings: Settings, ups: Mapping[str, Up], name: str, now: float) -> tuple[bool, bool, float]:
-    """Smaller is better. A suspect comes after all that are not."""
+def _rank(settings: Settings, ups: Mapping[str, Up], name: str, now: float) -> tuple[bool, bool, int, float]:
+    """Smaller is better. A suspect comes after all that are not. Within a subscription the quickest comes first."""
     up = ups[name]
-    order = _seconds(up) if settings.order == "fastest" else list(ups).index(name)
-    return up.points > 0, now - up.seen > FRESH, order
+    fastest, group = settings.order == "fastest", settings.transports[name].group
+    place = 0 if fastest else _places(settings, ups)[group or name]
+    return up.points > 0, now - up.seen > FRESH, place, seconds(up) if fastest or group else 0.0
+
+
+def _places(settings: Settings, ups: Mapping[str, Up]) -> Mapping[str, int]:
+    """The number of each rung that is up."""
+    rungs = dict.fromkeys(settings.transports[name].group or name for name in ups)
+    return {rung: number for number, rung in enumerate(rungs)}
 
 
 def _is_better(settings: Settings, ups: Mapping[str, Up], name: str, active: str, now: float) -> bool:
@@ -85,11 +110,8 @@ def _is_better(settings: Settings, ups: Mapping[str, Up], name: str, active: str
     up, proven = ups[name], now >= ups[name].since + HOLD_DOWN
     if name == active or up.points:
         return False
-    if settings.order == "fastest":
-        return proven and _seconds(up) < FASTER * _seconds(ups[active])
-    return (proven or not up.failures) and list(ups).index(name) < list(ups).index(active)
-
-
-def _seconds(up: Up) -> float:
-    """What a page takes through it: latency and throughput in one figure."""
-    return up.latency_ms / 1000 + PAGE / max(1.0, up.rate or USUAL_RATE)
+    here, there = (settings.transports[one].group or one for one in (active, name))
+    if settings.order == "fastest" or here == there:
+        return proven and seconds(up) < FASTER * seconds(ups[active])
+    places = _places(settings, ups)
+    return (proven or not up.failures) and places[there] < places[here]

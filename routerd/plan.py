@@ -28,7 +28,9 @@ from routerd.model import (
     beneath,
 )
 from routerd.render import dns, guard, policy, routing
+from routerd.search import shared_slots
 from routerd.settings import Settings
+from routerd.subscriptions import is_public
 from routerd.transports import Transport, chain
 
 # Seconds between probes where nothing is suspected: the kernel's signs are free, and come sooner. A probe costs 5 to
@@ -48,7 +50,9 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
     chosen = choice(settings, state, {launch.name: launch.slot for launch in launches})
     may_go_direct = settings.on_failure == "direct"
     diagnosing = state.diagnosing_until is not None
-    rules = policy.Policy(ports, launches, may_go_direct, _asked_directly(settings, state, launches), diagnosing)
+    asked = _asked_directly(settings, state, launches)
+    names_port = dns.port_of(UPSTREAM_SLOT, 0)
+    rules = policy.Policy(ports, launches, may_go_direct, asked, diagnosing, names_port=names_port)
     addresses: tuple[Interface, ...] = (settings.address, *([settings.address6] if settings.address6 else []))
     return Plan(
         guard=guard.guard(ports),
@@ -58,7 +62,10 @@ def plan(settings: Settings, state: State, leases: str) -> Plan:
         routes=routing.routes(ports, launches),
         sysctls=routing.sysctls(ports, launches, may_go_direct),
         lan=(settings.lan, addresses),
-        services=(dns.resolver(settings, state.slots.values()), dns.dnsmasq(settings, leases)),
+        services=(
+            dns.resolver(settings, {*state.slots.values(), *shared_slots(settings)}),
+            dns.dnsmasq(settings, leases),
+        ),
         launches=launches,
         probes=tuple(_probe(settings, state, launch) for launch in able.values()),
         lookups=_unresolved(settings, state),
@@ -94,7 +101,7 @@ def _launch(settings: Settings, state: State, name: str) -> Launch | None:
     entry, health = settings.transports[name], state.health[name]
     if not isinstance(health, Starting | Up):
         return None
-    located, via = _located(entry.transport, state), _way(settings, state, name)
+    located, via = _located(entry.transport, state, entry.group), _way(settings, state, name)
     launch = dataclasses.replace(located.launch(name, state.slots[name], via), via=via) if located else None
     return None if launch and _waits_for_the_date(state, health, launch) else launch
 
@@ -114,11 +121,11 @@ def _waits_for_the_date(state: State, health: Starting | Up, launch: Launch) -> 
     return state.doubted and untried and isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
 
 
-def _located(transport: Transport, state: State) -> Transport | None:
-    """The transport with its server's address in the place of its name."""
+def _located(transport: Transport, state: State, group: str = "") -> Transport | None:
+    """The transport with its server's address in the place of its name. No node of a `group` leads into a home."""
     if is_address(transport.server):
         return transport
-    known = state.addresses.get(transport.server, ())
+    known = tuple(address for address in state.addresses.get(transport.server, ()) if not group or is_public(address))
     return dataclasses.replace(transport, server=str(known[0])) if known else None
 
 
@@ -153,8 +160,12 @@ def _tried(state: State) -> bool:
 
 
 def _asked_directly(settings: Settings, state: State, launches: tuple[Launch, ...]) -> tuple[Upstream, ...]:
-    """Asked straight from the box: while a server has no address, and for the date while nothing else works."""
-    asked = settings.resolvers if any(slot == UPSTREAM_SLOT for _, slot in _unresolved(settings, state)) else ()
+    """Asked straight from the box: while a server has no address, or an engine looks up its servers by itself.
+
+    And for the date while nothing else works.
+    """
+    unknown = any(slot == UPSTREAM_SLOT for _, slot in _unresolved(settings, state))
+    asked = settings.resolvers if unknown or any(launch.asks for launch in launches) else ()
     dated = settings.time_sources if _asks_directly(state, launches) else ()
     return tuple(map(_upstream, (*asked, *dated)))
 

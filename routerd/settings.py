@@ -15,14 +15,18 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from routerd.links import LinkError, configuration, parse
-from routerd.model import LAST_SLOT, beneath
-from routerd.transports import Transport, chain
+from routerd.links import LinkError, bridges, configuration, parse
+from routerd.model import LAST_SLOT, PATIENCE, SHARED_SLOTS, beneath
+from routerd.transports import SLOW, Transport, chain
+from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
 LEAST_SOURCES, MOST_SOURCES = 3, 8
-SECRET = ("uri", "config")  # keys whose values are never shown, of whatever type they are
+SECRET = ("uri", "config", "bridges", "url")  # keys whose values are never shown, of whatever type they are
+BRIDGES = "bridges.txt"  # those that everybody has; read when there is no transport
 LIMIT = 1 << 20  # bytes of clearway.toml
+MOST_SUBSCRIPTIONS = 8
+USER_AGENT = "v2rayN/7.13"  # panels give a list of share links to it, and a web page to browsers
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
 # By different operators in different countries: no censor has most of them. What they answer does not matter.
 TIME_SOURCES = (
@@ -50,13 +54,37 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One [[transport]] of the file. `via`: the name of the one that it travels inside; empty for none."""
+    """One [[transport]] of the file; or a node, with the name of its subscription as the `group`.
+
+    `via`: the name of the one that it travels inside; empty for none.
+    """
 
     name: str
     transport: Transport
     enabled: bool = True
     ipv6: bool = True
     via: str = ""
+    group: str = ""
+
+    @property
+    def patience(self) -> float:
+        return SLOW.get(self.transport.kind, PATIENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One [[subscription]] of the file. `url` may hold a token. `keep` nodes are kept warm.
+
+    `hours` between updates; 0: as the provider says.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    user_agent: str = USER_AGENT
+    hours: int = 0
+    keep: int = 2
+    confirm: bool = False
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +105,8 @@ class Settings:
     metered: bool = False
     time_sources: tuple[str, ...] = TIME_SOURCES
     transports: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
+    own_ladder: bool = False  # the owner has set up no transport: these are the ones that we know of
+    subscriptions: Mapping[str, Subscription] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def enabled(self) -> tuple[Entry, ...]:
@@ -156,6 +186,8 @@ class Table:
 def _settings(top: Table, read: Read) -> Settings:
     wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
     watchdog, web, time = top.table("watchdog"), top.table("web"), top.table("time")
+    builtin, listed = policy.take("builtin", bool, True), _transports(top.tables("transport"), read)
+    ladder = _builtin(read) if builtin and not listed else {}
     settings = Settings(
         wan=_ifname(wan, "interface"),
         lan=_ifname(lan, "interface"),
@@ -172,8 +204,12 @@ def _settings(top: Table, read: Read) -> Settings:
         large=_urls(watchdog, "large", LARGE, empty=True),
         metered=wan.take("metered", bool, False),
         time_sources=_time_sources(time),
-        transports=_transports(top.tables("transport"), read),
+        transports=listed or MappingProxyType(ladder),
+        own_ladder=bool(ladder),
+        subscriptions=_subscriptions(top.tables("subscription")),
     )
+    if settings.subscriptions and len(settings.transports) > LAST_SLOT - SHARED_SLOTS:
+        raise SettingsError(f"transport: at most {LAST_SLOT - SHARED_SLOTS} beside a subscription")
     if settings.wan == settings.lan:
         raise SettingsError(f"lan.interface: {settings.lan!r} is the WAN's too; they must differ")
     for table in (wan, lan, policy, dns, watchdog, web, time, top):
@@ -208,10 +244,28 @@ def _why_not_inside(entry: Entry, entries: Mapping[str, Entry]) -> str:
     return chain.why_not(entry.transport, entries[entry.via].transport)
 
 
+def _builtin(read: Read) -> dict[str, Entry]:
+    """Tor over the bridges of a file, a transport for each kind of bridge, in the order of the file."""
+    try:
+        lines = [line for line in read(BRIDGES).splitlines() if line.strip() and not line.startswith("#")]
+    except OSError:
+        return {}
+    try:
+        known = bridges(lines).bridges
+    except LinkError as e:
+        raise SettingsError(f"{BRIDGES}: {e}") from e
+    kinds = dict.fromkeys(bridge.by for bridge in known)
+    names = {by: f"Tor ({by or 'plain'})" for by in kinds}
+    return {names[by]: Entry(names[by], Tor(tuple(b for b in known if b.by == by))) for by in kinds}
+
+
 def _entry(table: Table, read: Read) -> Entry:
     name = _name(table)
     enabled, ipv6 = table.take("enabled", bool, True), table.take("ipv6", bool, True)
+    via = table.take("via", str, "")
     sources = [key for key in ("uri", "config", "file") if key in table.values]
+    if not sources and table.values.get("kind") == Tor.kind:
+        return Entry(name, _tor(table), enabled, ipv6, via)
     if len(sources) != 1:
         raise table.fail(
             "uri", "give exactly one of uri (a share link), config (wg-quick or OpenVPN text), file (its path)"
@@ -226,9 +280,52 @@ def _entry(table: Table, read: Read) -> Entry:
         raise table.fail(sources[0], str(e)) from e
     if (kind := table.take("kind", str, transport.kind)) != transport.kind:
         raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
-    via = table.take("via", str, "")
     table.done()
     return Entry(name, transport, enabled, ipv6, via)
+
+
+def _tor(table: Table) -> Tor:
+    """Written out: kind = "tor", and the bridge lines as a list."""
+    table.take("kind", str)
+    lines = table.strings("bridges")
+    table.done()
+    try:
+        return bridges(lines)
+    except LinkError as e:
+        raise table.fail("bridges", str(e)) from e
+
+
+def _subscriptions(tables: list[Table]) -> Mapping[str, Subscription]:
+    if len(tables) > MOST_SUBSCRIPTIONS:
+        raise SettingsError(f"subscription: {len(tables)} of them; at most {MOST_SUBSCRIPTIONS}")
+    found: dict[str, Subscription] = {}
+    for table in tables:
+        made = _subscription(table)
+        if made.name in found:
+            raise table.fail("name", f"{_shown(made.name)} is taken by another subscription; names must differ")
+        found[made.name] = made
+    return MappingProxyType(found)
+
+
+def _subscription(table: Table) -> Subscription:
+    """The address is a password: no error shows it."""
+    name, url = _name(table), table.take("url", str)
+    if problem := url_problem(url):
+        raise table.fail("url", problem)
+    agent = cast(str, table.take("user_agent", str, USER_AGENT))
+    if not re.fullmatch(r"[!-~]([ -~]{0,126}[!-~])?", agent):
+        raise table.fail("user_agent", "must be 1 to 128 printable ASCII characters")
+    made = Subscription(
+        name,
+        url,
+        agent,
+        hours=table.number("update_hours", 0, 0, 720),
+        keep=table.number("keep", 2, 1, 4),
+        confirm=table.take("confirm", bool, False),
+        enabled=table.take("enabled", bool, True),
+    )
+    table.done()
+    return made
 
 
 def _name(table: Table) -> str:
@@ -306,19 +403,26 @@ def _time_sources(table: Table) -> tuple[str, ...]:
 
 
 def _check_url(table: Table, key: str, url: str, by_address: bool) -> None:
-    allowed = "https://ADDRESS/path" if by_address else "https://HOST/path"
+    problem = url_problem(url, "https://ADDRESS/path" if by_address else "https://HOST/path")
+    if by_address and not (problem.startswith("is not") or _is_address(urlsplit(url).hostname or "")):
+        problem = "must name its host by address, like https://9.9.9.9/dns-query"
+    if problem:
+        raise table.fail(key, f"{_shown(url)} {problem}")
+
+
+def url_problem(url: str, allowed: str = "https://HOST/path") -> str:
+    """What is wrong with an https:// address, without quoting it; empty: nothing."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
-    except ValueError as e:
-        raise table.fail(key, f"{_shown(url)} is not a URL like {allowed}") from e
+    except ValueError:
+        return f"is not a URL like {allowed}"
     plain = url.isascii() and url.isprintable() and not set(url) & set(" \"'\\<>`{}|^")
     if parts.scheme != "https" or not plain or not host or parts.username is not None or port == 0:
-        raise table.fail(key, f"{_shown(url)} is not a URL like {allowed}")
-    if by_address and not _is_address(host):
-        raise table.fail(key, f"{_shown(url)} must name its host by address, like https://9.9.9.9/dns-query")
+        return f"is not a URL like {allowed}"
     if not _is_address(host) and not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?", host):
-        raise table.fail(key, f"{_shown(url)} has a host name that is none")
+        return "has a host name that is none"
+    return ""
 
 
 def _is_address(text: str) -> bool:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from routerd.ladder import carries
-from routerd.model import Down, Health, Problem, Starting, State, Status, TransportStatus, Up, beneath
+from routerd.model import (
+    Down,
+    Health,
+    Problem,
+    Starting,
+    State,
+    Status,
+    SubscriptionStatus,
+    TransportStatus,
+    Up,
+    beneath,
+)
 from routerd.problems import VERDICTS, Declared, Severity, visible
 from routerd.settings import Entry, Settings
 
@@ -20,6 +32,7 @@ _OURS: Mapping[str, _Row] = {
     "settings": ("error", "The settings cannot be read; nothing leaves the box", "Mend the file, or restore a backup"),
     "settings_kept": ("warning", "The new settings have an error; those before stay in force", "Mend the file"),
     "no_transport": ("error", "No way out is set up", "Add a transport: paste a share link or a WireGuard file"),
+    "own_ladder": ("info", "No way out is set up; it uses what it knows itself", "Add a transport: it is faster"),
     "all_down": ("error", "Every way out is blocked or out of order", "It keeps trying; add another transport"),
     "chosen_down": ("error", "The transport you chose does not work now", "Choose another, or automatic"),
     "transport_down": ("warning", "A transport does not work now", "It is tried again by itself", _NOTHING, 10.0),
@@ -47,6 +60,27 @@ _OURS: Mapping[str, _Row] = {
     "lookup": ("warning", "A server's name could not be looked up", "Use a link with its address", _NOTHING, 5.0),
     "conntrack": ("warning", "Flows of a dead transport could not be cut", "They end by themselves within minutes"),
     "guard": ("error", "The kernel did not take the guard table; the other layers hold", "See docs/problems.md"),
+    "subscription_waits": (
+        "warning",
+        "A subscription waits, for nothing is up that it could be fetched through",
+        "Add a transport, or give the list itself; see docs/problems.md",
+        _NOTHING,
+        10.0,
+    ),
+    "subscription_failed": (
+        "warning",
+        "A subscription could not be updated; the list before stays in use",
+        "It is tried again by itself; ask its provider if it lasts",
+    ),
+    "subscription_changed": ("info", "A subscription has other nodes, which wait for your word", "Look, and confirm"),
+    "subscription_expired": ("warning", "A subscription has expired or is used up", "Renew it with its provider"),
+    "subscription_down": (
+        "warning",
+        "No node of a subscription works now",
+        "They are tried again by themselves; update it",
+        _NOTHING,
+        10.0,
+    ),
     "guard_unlocked": ("info", "The guard table cannot be locked against other programs", "Linux 6.9 or newer can"),
 }
 PROBLEMS: Mapping[str, Declared] = {**{code: Declared(*row) for code, row in _OURS.items()}, **VERDICTS}
@@ -59,14 +93,17 @@ def status(
     started: datetime,
     version: str,
     lasting: Mapping[str, float] | None = None,
+    told: Sequence[SubscriptionStatus] = (),
 ) -> Status:
     """`traffic`: bytes up and down of each transport. `started`: the wall-clock time of `state.since`.
 
-    `lasting`: for how many seconds each problem has been there; None: for ever.
+    `lasting`: for how many seconds each problem has been there; None: for ever. `told`: of each subscription, what its
+    provider says. Of its nodes those alone are shown that run.
     """
     phase = phase_of(settings, state)
     transports = tuple(_transports(settings, state, traffic)) if settings else ()
-    problems = tuple(_problems(settings, state, phase))
+    subscriptions = tuple(_subscription(settings, state, one) for one in told)
+    problems = tuple(_problems(settings, state, phase, subscriptions))
     since = {p.code: -(float("inf") if lasting is None else lasting.get(p.code, 0.0)) for p in problems}
     shown = visible(since, PROBLEMS, 0.0)
     return Status(
@@ -77,12 +114,15 @@ def status(
         since=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         transports=transports,
         problems=tuple(p for p in problems if p.code in shown),
+        subscriptions=subscriptions,
     )
 
 
-def present(settings: Settings | None, state: State) -> frozenset[str]:
+def present(settings: Settings | None, state: State, told: Sequence[SubscriptionStatus] = ()) -> frozenset[str]:
     """The codes of what is wrong, shown or not."""
-    return frozenset(problem.code for problem in _problems(settings, state, phase_of(settings, state)))
+    subscriptions = tuple(_subscription(settings, state, one) for one in told)
+    phase = phase_of(settings, state)
+    return frozenset(problem.code for problem in _problems(settings, state, phase, subscriptions))
 
 
 def phase_of(settings: Settings | None, state: State) -> Phase:
@@ -98,7 +138,8 @@ def phase_of(settings: Settings | None, state: State) -> Phase:
 
 def _transports(settings: Settings, state: State, traffic: Mapping[str, tuple[int, int]]) -> Iterator[TransportStatus]:
     for name, entry in settings.transports.items():
-        yield _transport(state, entry, traffic.get(name, (0, 0)), _kept_waiting(settings, state, entry))
+        if not entry.group or _runs(state, name):
+            yield _transport(state, entry, traffic.get(name, (0, 0)), _kept_waiting(settings, state, entry))
 
 
 def _kept_waiting(settings: Settings, state: State, entry: Entry) -> str:
@@ -124,6 +165,19 @@ def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: st
     )
 
 
+def _runs(state: State, name: str) -> bool:
+    return name == state.wish or isinstance(state.health.get(name), Starting | Up)
+
+
+def _subscription(settings: Settings | None, state: State, told: SubscriptionStatus) -> SubscriptionStatus:
+    nodes = [e.name for e in settings.transports.values() if e.group == told.name] if settings else []
+    up = sum(isinstance(state.health.get(name), Up) for name in nodes)
+    failed = sum(
+        isinstance(h := state.health.get(n), Down) or (isinstance(h, Starting) and h.failures > 0) for n in nodes
+    )
+    return replace(told, up=up, failed=failed)
+
+
 def _state(enabled: bool, health: Health | None) -> Literal["up", "suspect", "down", "starting", "disabled"]:
     match health:
         case Up(points=0):
@@ -138,28 +192,69 @@ def _state(enabled: bool, health: Health | None) -> Literal["up", "suspect", "do
             return "starting" if enabled else "disabled"
 
 
-def _problems(settings: Settings | None, state: State, phase: Phase) -> Iterator[Problem]:
+def _problems(
+    settings: Settings | None, state: State, phase: Phase, subscriptions: Sequence[SubscriptionStatus]
+) -> Iterator[Problem]:
     """The consequence is hidden where the cause is shown."""
     for code, detail in state.faults.items():
         yield _problem(code, detail)
     if settings is None:
         return
-    for name in state.health:
-        around = (name, *beneath(settings.via, name))
-        if not any(settings.transports[each].transport.carries.hidden for each in around):
-            yield _problem("readable", name)
+    if settings.own_ladder:
+        yield _problem("own_ladder", _trying(state))
+    yield from _readable(settings, state)
     if phase == "offline":
         yield _problem("wan_down")
-    elif not settings.enabled:
+    elif not settings.enabled and not settings.subscriptions:
         yield _problem("no_transport")
-    elif state.active is None and phase == "blocked":
+    elif state.active is None and phase == "blocked" and settings.enabled:
         yield _problem("chosen_down" if state.wish is not None else "all_down")
     else:
-        for name, health in state.health.items():
-            if isinstance(health, Down):
+        yield from _one_by_one(settings, state)
+    for told in subscriptions:
+        yield from _of_subscription(told, phase)
+
+
+def _readable(settings: Settings, state: State) -> Iterator[Problem]:
+    """No node of a subscription is: subscriptions.py leaves such out."""
+    via = settings.via
+    for name in (n for n in state.health if n in settings.transports and not settings.transports[n].group):
+        around = (name, *beneath(via, name))
+        if not any(settings.transports[each].transport.carries.hidden for each in around):
+            yield _problem("readable", name)
+
+
+def _one_by_one(settings: Settings, state: State) -> Iterator[Problem]:
+    """A node of a subscription is one of many: its failing is no problem, unless it carries the household."""
+    for name, health in state.health.items():
+        alone = name in settings.transports and not settings.transports[name].group
+        if isinstance(health, Down):
+            if alone:
                 yield _problem("transport_down", f"{name}: {health.error}")
-            elif not carries(health, "udp"):
-                yield _problem("udp_lost", name)
+        elif not carries(health, "udp") and (alone or name == state.active):
+            yield _problem("udp_lost", name)
+
+
+def _of_subscription(told: SubscriptionStatus, phase: Phase) -> Iterator[Problem]:
+    if told.expired:
+        yield _problem("subscription_expired", told.name)
+    if told.pending is not None:
+        yield _problem("subscription_changed", told.name)
+    if phase == "offline":
+        return
+    if told.last_error is not None:
+        yield _problem("subscription_failed", f"{told.name}: {told.last_error}")
+    if told.waits:
+        yield _problem("subscription_waits", told.name)
+    if told.nodes and told.failed == told.nodes and phase == "open":
+        yield _problem("subscription_down", told.name)
+
+
+def _trying(state: State) -> str:
+    """What is used, or how far what is tried has come."""
+    starting = [name for name, health in state.health.items() if isinstance(health, Starting)]
+    said = (f"{name}: {state.errors[name]}" if name in state.errors else name for name in starting)
+    return state.active or "trying " + ", ".join(said)
 
 
 def _problem(code: str, detail: str = "") -> Problem:

@@ -13,7 +13,8 @@ left. docs/watchdog.md is drawn from it.
    unblamed, and comes back with it; what fails convicts it only while that one has just shown that it is well.
 4. What failed rests. An engine that ended, twice as long each time. What was blocked, for QUIET and a little, and then
    one look must do: who knocks at a blocked door more often only shows the censor where he lives. But while nothing
-   carries the household, all are tried, with rests as brief as the outage is young.
+   carries the household, all are tried, with rests as brief as the outage is young. One of the many nodes of a
+   subscription gets one look from the first: there are others (search.py says which are tried).
 5. Signs that proved false are listened to less and less often, each kind by itself: a household may well talk to a
    host that is dead, or pause a film.
 6. No clock is read here: `now` is handed in, and may stand still or jump, back too.
@@ -29,6 +30,8 @@ from typing import TypeVar
 from routerd import ladder
 from routerd.model import (
     LAST_SLOT,
+    PATIENCE,
+    SHARED_SLOTS,
     Carried,
     ClockSet,
     Configured,
@@ -42,6 +45,7 @@ from routerd.model import (
     Health,
     Misapplied,
     Probed,
+    Progressed,
     Resolved,
     Sign,
     Starting,
@@ -52,6 +56,7 @@ from routerd.model import (
     WanChanged,
     Wished,
 )
+from routerd.search import shared_slots
 from routerd.settings import Settings
 
 V = TypeVar("V")
@@ -63,7 +68,7 @@ LEAVE = 4  # points
 class Row:
     """In health `here`, `evidence` moves a transport `to` another one, or weighs `points` against it.
 
-    "Retried" is Starting after a failure, while another one carries the household over a steady line.
+    "Retried" is Starting on a steady line: after a failure, while another is up, or as one of many; never a slow kind.
     """
 
     here: str
@@ -110,7 +115,6 @@ WORDS = {
 ROWS: Mapping[tuple[str, str], Row] = {(row.here, row.evidence): row for row in TABLE}
 
 SETTLED = 4.0  # seconds after the WAN came back until evidence counts again; as long as the longest probe
-PATIENCE = 12.0  # seconds for a new transport to carry its first probe
 FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds, of an engine that ended; doubled with each failure in a row
 QUIET, UNEVEN = 60.0, 30.0  # seconds, of what was blocked; and up to so many more, for nothing may have a rhythm
 YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 22.0  # while nothing is up: an outage's age over YOUNG, within these; roughly
@@ -130,7 +134,10 @@ REMEMBERED = 8  # transports that carried the household
 
 def step(settings: Settings, state: State, event: Event, now: float) -> State:
     """The State after `event`. Pure and total: any event may come at any time, in any order."""
-    return choose(settings, tend(settings, take(present(state, now), event, now), now), now)
+    taken = take(present(state, now), event, now)
+    if isinstance(event, Resolved) and not event.addresses:
+        taken = nowhere(settings, taken, event.host, now)
+    return choose(settings, tend(settings, taken, now), now)
 
 
 def present(state: State, now: float) -> State:
@@ -173,6 +180,8 @@ def take(state: State, event: Event, now: float) -> State:
             return forgiven(state)
         case Exited(name, error):
             return move(state, name, "ended", now, error)
+        case Progressed(name, percent):
+            return note_progress(state, name, percent)
         case Suspected(name, sign):
             return suspect(state, name, sign, now)
         case Probed(name, float()):
@@ -181,7 +190,10 @@ def take(state: State, event: Event, now: float) -> State:
             return move(state, name, finding, now, error)
         case Carried(name, what, ok):
             return note_carried(state, name, what, ok, now)
-        case Configured() | Drifted() | Tick() | Probed() | Resolved():
+        case Configured(changed):
+            kept = {name: health for name, health in state.health.items() if name not in changed}
+            return replace(state, health=MappingProxyType(kept)) if changed else state
+        case Drifted() | Tick() | Probed() | Resolved():
             return state
     return state
 
@@ -207,11 +219,29 @@ def move(state: State, name: str, evidence: str, now: float, error: str = "") ->
     return state
 
 
+def note_progress(state: State, name: str, percent: int) -> State:
+    """Shown until it is up, and why it did not come up, if it does not."""
+    if not isinstance(state.health.get(name), Starting):
+        return state
+    return replace(state, errors=_with(state.errors, name, f"{percent} % of its way into the network"))
+
+
 def _here(state: State, name: str, now: float) -> str:
     health = state.health.get(name)
-    again = isinstance(health, Starting) and health.failures > 0
-    retried = again and steady(state, now) and served_without(state, name)
-    return "Retried" if retried else type(health).__name__
+    # What starts slowly shows nothing by one look.
+    if isinstance(health, Starting) and steady(state, now) and health.patience <= PATIENCE:
+        again = health.failures > 0 and served_without(state, name)
+        return "Retried" if again or health.one_of_many else "Starting"
+    return type(health).__name__
+
+
+def nowhere(settings: Settings, state: State, host: str, now: float) -> State:
+    """Nobody knows an address of `host`: a node there is no better than one that does not answer."""
+    for name, health in state.health.items():
+        one = isinstance(health, Starting) and health.one_of_many and name in settings.transports
+        if one and host not in state.addresses and settings.transports[name].transport.server == host:
+            state = move(state, name, "silent", now, "its server's name has no address")
+    return state
 
 
 def served_without(state: State, name: str) -> bool:
@@ -348,7 +378,6 @@ def tend(settings: Settings, state: State, now: float) -> State:
     state = replace(
         state,
         health=MappingProxyType(kept),
-        slots=_slots(settings, state.slots),
         via=settings.via,
         errors=MappingProxyType({name: e for name, e in state.errors.items() if name in known}),
         wish=state.wish if state.wish in known else None,
@@ -356,20 +385,33 @@ def tend(settings: Settings, state: State, now: float) -> State:
         diagnosing_until=_unless_over(state.diagnosing_until, now),
     )
     for name, health in kept.items():
-        if isinstance(health, Starting) and now >= health.since + PATIENCE and state.wan_up:
+        if isinstance(health, Starting) and now >= health.since + health.patience and state.wan_up:
             state = move(state, name, "patience", now, state.errors.get(name, "no probe came through"))
-    return _start(state, ladder.wanted(settings, state, now), now)
+    state = replace(state, measured=_measured(settings, state))
+    started = _start(settings, state, ladder.wanted(settings, state, now), now)
+    return replace(started, slots=_slots(settings, started))
 
 
-def _start(state: State, wanted: list[str], now: float) -> State:
+def _start(settings: Settings, state: State, wanted: list[str], now: float) -> State:
     health: dict[str, Health] = {n: h for n, h in state.health.items() if isinstance(h, Down) or n in wanted}
+    looked = {group: at for group, at in state.looked.items() if group in settings.subscriptions and at <= now}
     for name in wanted:
+        entry = settings.transports[name]
         match state.health.get(name):
             case None:
-                health[name] = Starting(now)
+                health[name] = Starting(now, 0, entry.patience, bool(entry.group))
             case Down(_, failures, _):
-                health[name] = Starting(now, failures)
-    return replace(state, health=MappingProxyType(health))
+                health[name] = Starting(now, failures, entry.patience, bool(entry.group))
+                looked |= {entry.group: now} if entry.group else {}
+    return replace(state, health=MappingProxyType(health), looked=MappingProxyType(looked))
+
+
+def _measured(settings: Settings, state: State) -> Mapping[str, float]:
+    """Of the nodes of subscriptions; what failed is not known to work any more."""
+    nodes = {name for name, entry in settings.transports.items() if entry.group and entry.enabled}
+    kept = {n: ms for n, ms in state.measured.items() if n in nodes and not isinstance(state.health.get(n), Down)}
+    ups = {n: h.latency_ms for n, h in state.health.items() if n in nodes and isinstance(h, Up)}
+    return MappingProxyType(kept | ups)
 
 
 def choose(settings: Settings, state: State, now: float) -> State:
@@ -396,17 +438,36 @@ def _due(name: str, health: Health, active: str | None) -> float:
     match health:
         case Down(until=until):
             return until
-        case Starting(since=since):
-            return since + PATIENCE
+        case Starting(since=since, patience=patience):
+            return since + patience
         case Up(since=since):
             return since + ladder.HOLD_DOWN if name != active else 0.0
 
 
-def _slots(settings: Settings, slots: Mapping[str, int]) -> Mapping[str, int]:
-    """Each transport keeps its slot as long as the settings have it."""
-    kept = {name: slot for name, slot in slots.items() if name in settings.transports}
-    free = iter(sorted(set(range(1, LAST_SLOT + 1)) - set(kept.values())))
-    return MappingProxyType({name: kept[name] if name in kept else next(free) for name in settings.transports})
+def _slots(settings: Settings, state: State) -> Mapping[str, int]:
+    """Each transport of the file keeps its slot as long as the file has it; the nodes of subscriptions take turns."""
+    own = {name for name, entry in settings.transports.items() if not entry.group}
+    last = LAST_SLOT - (SHARED_SLOTS if settings.subscriptions else 0)
+    kept = {name: slot for name, slot in state.slots.items() if name in own and slot <= last}
+    free = iter(sorted(set(range(1, last + 1)) - set(kept.values())))
+    lasting = {name: kept[name] if name in kept else next(free) for name in settings.transports if name in own}
+    return MappingProxyType(lasting | _shared(settings, state))
+
+
+def _shared(settings: Settings, state: State) -> dict[str, int]:
+    """A node that runs has one. The one that has not run for longest gives its own: its flows were cut long ago.
+
+    In the order in which they ran last.
+    """
+    nodes = {name for name, entry in settings.transports.items() if entry.group}
+    running = [n for n, h in state.health.items() if n in nodes and not isinstance(h, Down)]
+    held = {n: s for n, s in state.slots.items() if n in nodes and s > LAST_SLOT - SHARED_SLOTS}
+    slots = {n: s for n, s in held.items() if n not in running} | {n: held[n] for n in running if n in held}
+    for name in running:
+        if name not in slots:
+            unused = set(shared_slots(settings)) - set(slots.values())
+            slots[name] = min(unused) if unused else slots.pop(next(n for n in slots if n not in running))
+    return slots
 
 
 def _set(state: State, name: str, health: Health) -> State:

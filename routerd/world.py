@@ -37,6 +37,7 @@ from routerd.model import (
     Link,
     Misapplied,
     Plan,
+    Progressed,
     Resolved,
     WanChanged,
 )
@@ -60,7 +61,7 @@ class World:
         self._put = put
         self._rulesets = Rulesets()
         self._links = Links()
-        self._children = Children(self._ended)
+        self._children = Children(self._ended, lambda name, percent: put(Progressed(name, percent)), state)
         self._traffic = Traffic()
         self._prober = Prober(put, self._traffic.count)
         self._vigil = Vigil(put, self._traffic, self._prober)
@@ -210,17 +211,21 @@ class World:
                 self._tasks[task] = asyncio.create_task(self._resolve(name, slot, plan.resolvers))
 
     async def _resolve(self, name: str, slot: int, resolvers: int) -> None:
-        """A transport's server name, by DoH the way that its packets will go; tried until it is known."""
+        """A transport's server name, by DoH the way that its packets will go, else through what is up."""
         pause = 1.0
         while self._plan is None or (name, slot) in self._plan.lookups:
-            try:
-                self._put(Resolved(name, await lookup(name, resolvers, slot, 4.0)))
-                self._put(Misapplied("lookup", ""))
-                return
-            except ProbeError as e:
-                self._put(Misapplied("lookup", str(e)))
+            active = [probe.slot for probe in self._plan.probes if probe.watched] if self._plan else []
+            for way in dict.fromkeys((slot, *active)):
+                try:
+                    self._put(Resolved(name, await lookup(name, resolvers, way, 4.0)))
+                    self._put(Misapplied("lookup", ""))
+                    return
+                except ProbeError as e:
+                    self._put(Misapplied("lookup", str(e)))
+            self._put(Resolved(name, ()))
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 2)
+        self._put(Misapplied("lookup", ""))  # nobody asks for it any more
 
     def traffic(self) -> dict[str, tuple[int, int]]:
         """Bytes up and down of each transport that runs, on the WAN's wire."""
@@ -312,7 +317,7 @@ def _is_wireguard(launch: Launch) -> bool:
 
 
 def _child(launch: Launch) -> Child:
-    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot)
+    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps)
 
 
 def _exits(plan: Plan) -> dict[int, Child | Direct]:

@@ -19,9 +19,12 @@ install_packages() {
     packages=$(sed -n 's/^run  *//p' packages.txt)
     # shellcheck disable=SC2086
     if [ "$(dpkg-query -W -f '${Status}\n' $packages 2>/dev/null | grep -c 'ok installed')" = "$(echo "$packages" | wc -l)" ]; then return; fi
+    new_tor=$(dpkg-query -W -f '${Status}' tor 2>/dev/null | grep -q 'ok installed' || echo tor)
     apt-get update -q >/dev/null
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $packages >/dev/null
+    # Ours is a child of the daemon; the package's own would try to reach its network too.
+    [ -z "$new_tor" ] || systemctl disable -q --now tor
 }
 
 # Beside the one in use, then in its place: the daemon starts engines out of it at any time.

@@ -25,7 +25,7 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >/dev/null
     # They would come up at the next boot otherwise.
-    for service in nginx unbound ssh; do
+    for service in nginx unbound ssh tor; do
         case "$missing " in *" $service "*) as_root systemctl disable "$service" >/dev/null 2>&1 || true ;; esac
     done
 fi

@@ -16,6 +16,7 @@ import stat
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from routerd.host import engines, sockets
@@ -36,9 +37,12 @@ class Child:
     argv: tuple[str, ...]
     stdin: str = field(default="", repr=False)
     uid: int = NOBODY
+    keeps: bool = False
 
 
 Report = Callable[[str, str], None]  # a child's name, and how it ended
+Progress = Callable[[str, int], None]  # a child's name, and how far it has come, in percent
+BOOTSTRAPPED = re.compile(rb"Bootstrapped ([0-9]{1,3})%")  # tor: all that is kept of what it says while it runs
 
 
 @dataclass(slots=True)
@@ -52,8 +56,12 @@ class _Running:
 class Children:
     """Holds what runs. `report` is called when a child ends by itself, or cannot be started."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(
+        self, report: Report, progress: Progress = lambda _name, _percent: None, state: Path | None = None
+    ) -> None:
         self._report = report
+        self._progress = progress
+        self._state = state
         self._running: dict[str, _Running] = {}
 
     async def apply(self, wanted: Iterable[Child]) -> None:
@@ -77,12 +85,22 @@ class Children:
                 stdout=DEVNULL,
                 stderr=PIPE,
                 start_new_session=True,
+                cwd=self._folder(child),
             )
         except (engines.EngineMissing, OSError) as e:
             self._report(child.name, str(e))
             return
         watch = asyncio.create_task(self._watch(child, process))
         self._running[child.name] = _Running(child, process, uid, watch)
+
+    def _folder(self, child: Child) -> Path | None:
+        """Where engines make folders of their own, as in /tmp: we may have no right to give them away (CAP_CHOWN)."""
+        if not child.keeps or self._state is None:
+            return None
+        folder = self._state / "engines"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)
+        return folder
 
     async def _watch(self, child: Child, process: Process) -> None:
         loop = asyncio.get_running_loop()
@@ -93,7 +111,7 @@ class Children:
             process.stdin.write(child.stdin.encode())
             await process.stdin.drain()
         process.stdin.close()
-        last = await _last_line(process.stderr)
+        last = await _last_line(process.stderr, partial(self._progress, child.name))
         status = await process.wait()
         if self._running.get(child.name, None) and self._running[child.name].process is process:
             del self._running[child.name]
@@ -160,10 +178,12 @@ def _open_to_all(path: Path) -> bool:
         return False
 
 
-async def _last_line(stream: asyncio.StreamReader) -> str:
+async def _last_line(stream: asyncio.StreamReader, progress: Callable[[int], None]) -> str:
     """Reads to the end, in bounded memory (fault 10)."""
     tail = b""
     while data := await stream.read(1 << 14):
+        if steps := BOOTSTRAPPED.findall(data):
+            progress(int(steps[-1]))
         tail = (tail + data)[-400:]
     lines = re.sub(r"\x1b\[[0-9;]*m", "", tail.decode(errors="replace")).strip().splitlines()
     return "".join(c for c in lines[-1] if c.isprintable())[:200] if lines else ""

@@ -41,7 +41,7 @@ def _rule_key(rule: Rule) -> Key:
     action = PROHIBIT if rule.table is None else TO_TABLE
     iif, to, ports = rule.iif or None, rule.to or None, rule.ports
     suppress = SUPPRESS_DEFAULT if rule.suppress_default else None
-    return (FAMILY[rule.family], rule.priority, action, rule.table, rule.mark, iif, to, ports, suppress)
+    return (FAMILY[rule.family], rule.priority, action, rule.table, rule.mark, iif, to, ports, suppress, rule.uid)
 
 
 def _present_rule(message: Any) -> Key | None:
@@ -64,7 +64,16 @@ def _present_rule(message: Any) -> Key | None:
         f"{to}/{message['dst_len']}" if to else None,
         ports,
         suppress if suppress not in (None, 4294967295) else None,
+        _only_user(message.get_attr("FRA_UID_RANGE")),
     )
+
+
+def _only_user(uids: Any) -> int | None:
+    """The kernel tells everybody's range where none was given. Ours are of one user each."""
+    if uids is None:
+        return None
+    first, _, last = str(uids).partition(":")
+    return int(first) if first == last else None
 
 
 def _rule_arguments(rule: Rule) -> dict[str, Any]:
@@ -72,7 +81,7 @@ def _rule_arguments(rule: Rule) -> dict[str, Any]:
 
 
 def _from_key(key: Key) -> dict[str, Any]:
-    family, priority, action, table, mark, iif, to, ports, suppress = key
+    family, priority, action, table, mark, iif, to, ports, suppress, uid = key
     arguments: dict[str, Any] = {"family": family, "priority": priority, "action": action}
     if table is not None:
         arguments["table"] = table
@@ -86,6 +95,8 @@ def _from_key(key: Key) -> dict[str, Any]:
         arguments |= {"ip_proto": 17, "sport_range": f"{ports[0]}:{ports[0]}", "dport_range": f"{ports[1]}:{ports[1]}"}
     if suppress is not None:
         arguments["suppress_prefixlen"] = suppress  # the other spelling is ignored without a word
+    if uid is not None:
+        arguments["uid_range"] = f"{uid}:{uid}"
     return arguments
 
 

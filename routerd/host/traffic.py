@@ -33,6 +33,7 @@ class Traffic:
         self.launches: Sequence[Launch] = ()
         self.samples: Mapping[str, Sample] = {}
         self.names = 0
+        self._owners: dict[int, tuple[str, Sample]] = {}  # whose a slot is, and what its counters were when it began
         self._counters = nfnetlink.connect()
         self._diag = sockets.connect()
 
@@ -45,12 +46,26 @@ class Traffic:
             counts = counters(self._counters)
             self.names = counts.get(NAMES, (0, 0))[0]
             waiting = sockets.backlogs(self._diag) if self._may_wait(counts) else {}
-            self.samples = {launch.name: _sample(launch, counts, waiting) for launch in self.launches}
+            self.samples = {
+                launch.name: self._own(launch, _sample(launch, counts, waiting)) for launch in self.launches
+            }
         return self.samples
+
+    def _own(self, launch: Launch, sample: Sample) -> Sample:
+        """Without what was counted for one that had the slot before: counters outlive an apply."""
+        if self._owners.setdefault(launch.slot, (launch.name, Sample()))[0] != launch.name:
+            self._owners[launch.slot] = (launch.name, sample)
+        return _since(self._base(launch), sample)
+
+    def _base(self, launch: Launch) -> Sample:
+        return self._owners.get(launch.slot, ("", Sample()))[1]
 
     def _may_wait(self, counts: Counts) -> bool:
         """Whether a connection may wait for its engine: the kernel walks all its sockets to tell."""
-        entered = {launch.name: counts.get(f"{ENTERED}{launch.slot}", (0, 0))[0] for launch in self.launches}
+        entered = {
+            launch.name: counts.get(f"{ENTERED}{launch.slot}", (0, 0))[0] - self._base(launch).entered
+            for launch in self.launches
+        }
         before = {name: sample.entered for name, sample in self.samples.items()}
         return entered != before or any(sample.backlog for sample in self.samples.values())
 
@@ -70,7 +85,7 @@ class Traffic:
         return any(at.proto == "tcp" for at in self._upstreams(name))
 
     def _upstreams(self, name: str) -> Iterable[Upstream]:
-        return (at for launch in self.launches if launch.name == name for at in launch.upstreams)
+        return (at for e in self.launches if e.name == name for at in e.upstreams if at.address)
 
 
 def _sample(launch: Launch, counts: Counts, waiting: Mapping[int, int]) -> Sample:
@@ -80,6 +95,18 @@ def _sample(launch: Launch, counts: Counts, waiting: Mapping[int, int]) -> Sampl
     (entered, _), (out, up), (back, down), (resets, _) = of(ENTERED), of(OUT), of(BACK), of(RESETS)
     backlog = waiting.get(launch.exit.port, 0) if isinstance(launch.exit, Tproxy) else 0
     return Sample(entered, out, up, back, down, resets, backlog)
+
+
+def _since(base: Sample, now: Sample) -> Sample:
+    return Sample(
+        now.entered - base.entered,
+        now.out - base.out,
+        now.up - base.up,
+        now.back - base.back,
+        now.down - base.down,
+        now.resets - base.resets,
+        now.backlog,
+    )
 
 
 def counters(sock: socket.socket) -> Counts:

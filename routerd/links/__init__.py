@@ -13,6 +13,7 @@ from typing import Any
 
 from routerd.links import unknown, wall
 from routerd.links.anytls import anytls, anytls_link
+from routerd.links.bridges import bridges, is_bridge, tor, tor_link
 from routerd.links.http import http, http_link
 from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
@@ -31,7 +32,7 @@ from routerd.links.wall import LinkError
 from routerd.links.wireguard import wg_quick, wireguard, wireguard_link
 from routerd.transports import Transport
 
-__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "configuration", "export", "parse", "wg_quick"]
+__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "bridges", "configuration", "export", "parse", "wg_quick"]
 
 LONGEST = 16384
 INTERFACE = re.compile(r"^[ \t]*\[interface\]", re.IGNORECASE | re.MULTILINE)
@@ -59,6 +60,7 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "https": http,
     "trojan-go": trojan_go,
     "iodine": iodine,
+    "tor": tor,
 }
 
 WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes that kind alone
@@ -77,7 +79,10 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
     "http": http_link,
     "openvpn": ovpn_link,
     "iodine": iodine_link,
+    "tor": tor_link,
 }
+
+NAMELESS = {"tor": "Tor"}  # what a transport is called that has no one server to be called after
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +105,17 @@ def parse(text: str) -> Named:
         if INTERFACE.search(text):
             transport = wg_quick(text.lstrip("\ufeff"))
             return Named(transport.server, transport, text)
-        if known := unknown.of_text(text):
-            raise LinkError(known)
+        if lines := bridge_lines(text):
+            return Named(NAMELESS["tor"], bridges(lines), text)
     link = joined(text)
     name, transport_ = read(link)
-    return Named(wall.name(name) or transport_.server, transport_, link)
+    return Named(wall.name(name) or NAMELESS.get(transport_.kind) or transport_.server, transport_, link)
+
+
+def bridge_lines(text: str) -> list[str]:
+    """The lines of a text that is made of bridge lines alone; none for any other."""
+    lines = [wall.shown(line) for line in text.splitlines() if line.strip()]
+    return lines if all(map(is_bridge, lines)) else []
 
 
 def export(named: Named) -> str:

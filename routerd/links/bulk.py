@@ -69,7 +69,8 @@ def described(named: Named) -> dict[str, object]:
     transport = named.transport
     values = ((key, getattr(transport, key)) for key in open_fields(type(transport)))
     plain = {key: value for key, value in values if isinstance(value, str | int)}
-    return {"name": named.name, "kind": transport.kind, "uri": named.source, **plain}
+    place = {"server": transport.server, "port": transport.port}
+    return {"name": named.name, "kind": transport.kind, "uri": named.source, **place, **plain}
 
 
 @cache

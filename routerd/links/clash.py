@@ -1,11 +1,14 @@
-"""Clash and mihomo YAML: the list `proxies`. Groups, rules, DNS, scripts and controllers are never looked at."""
+"""Clash and mihomo YAML: `proxies`, and the addresses of `proxy-providers`.
+
+Groups, rules, DNS, scripts and controllers are never looked at.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from routerd.links import document, unknown
+from routerd.links import document, unknown, wrapper
 from routerd.links.document import (
     Json,
     Link,
@@ -28,7 +31,13 @@ HEADERS_NOT_CARRIED = "It wants HTTP headers, or XHTTP settings, which a link ca
 
 
 def pieces(found: Json) -> Iterator[Piece]:
-    return document.pieces(items(found, "proxies"), link)
+    yield from document.pieces(items(found, "proxies"), link)
+    providers = child(found, "proxy-providers")
+    for entry in (child(providers, key) for key in providers):
+        if text(entry, "type") == "http":
+            yield wrapper.address(document.shown(entry), text(entry, "url"))
+        else:
+            yield Piece(document.shown(entry), reason="It is a file of the machine that the document was made for.")
 
 
 def link(entry: Json) -> str:

@@ -15,7 +15,7 @@ from routerd.links.yaml import tree
 LARGEST = 5 << 20  # characters of a document; lists may be longer
 DEEPEST = 3  # base64 in base64
 MARKS = lines.MARKS + "\r\n"
-CLASH = re.compile(r"^proxies[ \t]*:", re.MULTILINE)
+CLASH = re.compile(r"^(?:proxies|proxy-providers)[ \t]*:", re.MULTILINE)
 OUTLINE = re.compile(r"^transport[ \t]*:", re.MULTILINE)
 MAYBE_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16}[A-Za-z0-9+/=_\s-]*")
 BLANKS = str.maketrans(dict.fromkeys(MARKS, "."))
@@ -53,16 +53,17 @@ def document(text: str) -> Iterator[Piece] | None:
         return confs(text)
     if "remote" in text.lower() and unknown.is_ovpn(text):
         return iter([Piece(text, text)])
-    if ("proxies" in text and CLASH.search(text)) or ("transport" in text and OUTLINE.search(text)):
+    if ("prox" in text and CLASH.search(text)) or ("transport" in text and OUTLINE.search(text)):
         return parsed(text, tree)
     return None
 
 
 def parsed(text: str, read: Callable[[str], object]) -> Iterator[Piece]:
     try:
-        return entries(read(text), text)
+        found = list(entries(read(text), text))
     except LinkError as e:
-        return iter([Piece(text, reason=e.reason)])
+        found = [Piece(text, reason=e.reason)]
+    return iter(found or [Piece(text, reason="The document lists no servers.")])
 
 
 def json_tree(text: str) -> object:
@@ -90,7 +91,7 @@ def listed(found: list[object]) -> list[object]:
 
 def of_table(found: Json, text: str) -> Iterator[Piece]:
     match found:
-        case {"proxies": list()}:
+        case {"proxies": list()} | {"proxy-providers": dict()}:
             return clash.pieces(found)
         case {"outbounds": list()} | {"endpoints": list()}:
             native = any(isinstance(each, dict) and "protocol" in each for each in items(found, "outbounds"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from routerd.links import SCHEME, amnezia, parse, unknown, wrapper
+from routerd.links import SCHEME, amnezia, parse, wrapper
+from routerd.links.bridges import is_good
 from routerd.links.document import Piece
 from routerd.links.wall import LinkError
 
@@ -23,17 +24,15 @@ MOST_ROWS, MOST_TRIES = 400, 8  # rows of one link, and how many of them are tri
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    bridges: list[str] = []
+    """All bridge lines together are one, at the end."""
+    found: list[str] = []
     for block in blocks(text):
-        if "://" not in block[0][:32] and unknown.is_bridge(block[0]):
-            bridges.append(block[0])
-            continue
-        if bridges:
-            yield Piece("\n".join(bridges), "\n".join(bridges))
-            bridges = []
-        yield from [whole(block[0])] if len(block) == 1 else mended(block)
-    if bridges:
-        yield Piece("\n".join(bridges), "\n".join(bridges))
+        if "://" not in block[0][:32] and is_good(block[0]):
+            found.append(block[0])
+        else:
+            yield from [whole(block[0])] if len(block) == 1 else mended(block)
+    if found:
+        yield Piece("\n".join(found), "\n".join(found))
 
 
 def rows(text: str) -> Iterator[str]:

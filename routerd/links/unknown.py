@@ -25,7 +25,6 @@ KNOWN = {
     "sudoku": "Sudoku",
     "trusttunnel": "TrustTunnel",
     "tailscale": "Tailscale",
-    "tor": "Tor",
     "openvpn": "OpenVPN in this form",
     "tg": "A Telegram proxy, which serves Telegram alone,",
     "gost-relay": "A GOST relay",
@@ -33,11 +32,6 @@ KNOWN = {
     "psiphon": "Psiphon",
     "vpn": "An Amnezia key inside something else",
 }
-BRIDGE = re.compile(
-    r"(?:bridge\s+(?:[a-z][a-z0-9_]*\s+)?|(?:obfs[2-4]|meek(?:_lite|_azure)?|snowflake|webtunnel|scramblesuit|conjure)\s+)"
-    r"(?:[0-9.]{7,15}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}(?:\s.*)?",
-    re.IGNORECASE,
-)
 OVPN = re.compile(r"^[ \t]*remote[ \t]+[^\s]+(?:[ \t]|$)", re.IGNORECASE | re.MULTILINE)
 OVPN_TOO = re.compile(r"^[ \t]*(?:client|dev[ \t]+\w+|proto[ \t]+\w+|<ca>)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
@@ -45,18 +39,6 @@ OVPN_TOO = re.compile(r"^[ \t]*(?:client|dev[ \t]+\w+|proto[ \t]+\w+|<ca>)[ \t]*
 def of_scheme(scheme: str) -> str:
     """The sentence for a scheme, or for the word that a document has for a kind; "" for a stranger, never repeated."""
     return CANNOT.format(KNOWN[scheme]) if scheme in KNOWN else ""
-
-
-def of_text(text: str) -> str:
-    """The sentence for what is known by its looks."""
-    if all(map(is_bridge, text.splitlines() or [""])):
-        return CANNOT.format("A Tor bridge")
-    return ""
-
-
-def is_bridge(line: str) -> bool:
-    """A bridge line of Tor's that says so: by the word Bridge, or by its pluggable transport."""
-    return bool(BRIDGE.fullmatch(line.strip()))
 
 
 def is_ovpn(text: str) -> bool:

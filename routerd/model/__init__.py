@@ -16,6 +16,7 @@ from routerd.model.event import (
     Finding,
     Misapplied,
     Probed,
+    Progressed,
     Resolved,
     Sample,
     Sign,
@@ -33,13 +34,14 @@ from routerd.model.slots import (
     LAST_SLOT,
     OWN_FLOW,
     OWN_SLOT,
+    SHARED_SLOTS,
     SLOT_MASK,
     SLOT_SHIFT,
     UPSTREAM_SLOT,
     mark,
 )
-from routerd.model.state import Down, Health, Starting, State, Up
-from routerd.model.status import Problem, Status, TransportStatus
+from routerd.model.state import PATIENCE, Down, Health, Starting, State, Up
+from routerd.model.status import Differences, Problem, Status, SubscriptionStatus, TransportStatus
 from routerd.model.transport import (
     Address,
     Carries,
@@ -63,6 +65,8 @@ __all__ = [
     "LAST_SLOT",
     "OWN_FLOW",
     "OWN_SLOT",
+    "PATIENCE",
+    "SHARED_SLOTS",
     "SLOT_MASK",
     "SLOT_SHIFT",
     "UPSTREAM_SLOT",
@@ -74,6 +78,7 @@ __all__ = [
     "Configured",
     "Dated",
     "Diagnosing",
+    "Differences",
     "Direct",
     "Doubted",
     "Down",
@@ -92,6 +97,7 @@ __all__ = [
     "Probe",
     "Probed",
     "Problem",
+    "Progressed",
     "Refuse",
     "Resolved",
     "Route",
@@ -102,6 +108,7 @@ __all__ = [
     "Starting",
     "State",
     "Status",
+    "SubscriptionStatus",
     "Suspected",
     "Tick",
     "Tproxy",

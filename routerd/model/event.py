@@ -10,7 +10,9 @@ from routerd.model.transport import Address
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The settings are new; `step` gets them as its first argument."""
+    """The settings are new; `step` gets them as its first argument. `changed`: another transport has the name now."""
+
+    changed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,14 @@ class Exited:
 
     name: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A transport's engine, which needs a while to start, says how far it has come."""
+
+    name: str
+    percent: int
 
 
 Sign = Literal["refused", "silent", "mute", "hung", "stalled", "forged"]  # raise suspicion: signals.py, probe/vigil.py
@@ -74,7 +84,7 @@ class WanChanged:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A transport's server name has these addresses now."""
+    """A transport's server name has these addresses now; none: nobody knows one."""
 
     host: str
     addresses: tuple[Address, ...]
@@ -130,6 +140,7 @@ Event = (
     Configured
     | Wished
     | Exited
+    | Progressed
     | Suspected
     | Probed
     | Carried

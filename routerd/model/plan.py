@@ -20,6 +20,7 @@ class Rule:
     iif: str = ""
     to: str = ""
     ports: tuple[int, int] | None = None  # UDP source and destination port
+    uid: int | None = None  # of the socket's owner
     suppress_default: bool = False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 SLOT_SHIFT = 24
 SLOT_MASK = 0xFF << SLOT_SHIFT
 LAST_SLOT = 0x5F
+SHARED_SLOTS = 16  # the last of them, in turn for the nodes of subscriptions, where there are any
 UPSTREAM_SLOT = 0x70  # an engine's own packets to its server: in clear on the WAN, to listed destinations only
 DIRECT_SLOT = 0x71  # the owner said: these flows go out as they are
 DIAGNOSE_SLOT = 0x72  # the owner asked what the network does to a host: the box's own, in clear, for half a minute

@@ -9,13 +9,20 @@ from types import MappingProxyType
 from routerd.model.event import Sign
 from routerd.model.transport import Address, beneath
 
+PATIENCE = 12.0  # seconds for a new transport to carry its first probe
+
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """Launched, and has not carried a probe yet. `failures` in a row before this try."""
+    """Launched, and has not carried a probe yet. `failures` in a row before this try.
+
+    `patience`: seconds that it is given, where its kind needs more than most. `one_of_many`: a node of a subscription.
+    """
 
     since: float
     failures: int = 0
+    patience: float = PATIENCE
+    one_of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,19 @@ Health = Starting | Up | Down
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`active` carries new flows. `slots` outlive a transport's bad days, so that its flows keep their mark."""
+    """`active` carries new flows. `slots` outlive a transport's bad days, so that its flows keep their mark.
+
+    `measured`: the latency in ms of each node of a subscription that carried its last probe, whether it runs or not.
+    `looked`: when a node of a subscription, all of whose nodes had been tried, was last tried again.
+    """
 
     health: Mapping[str, Health] = field(default_factory=lambda: MappingProxyType({}))
     slots: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=lambda: MappingProxyType({}))
     faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     errors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # each transport's last one
+    measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    looked: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     active: str | None = None
     wish: str | None = None
     carried: tuple[str, ...] = ()  # what carried the household, the latest first; outlives a restart

@@ -77,9 +77,12 @@ Exit = Tproxy | Link | Direct | Refuse
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a transport's own packets may go in clear: one address, one protocol, ports first..last."""
+    """Where a transport's own packets may go in clear: one address, one protocol, ports first..last.
 
-    address: Address
+    `address` None: anywhere outside, for an engine whose servers are not known beforehand.
+    """
+
+    address: Address | None
     proto: Literal["tcp", "udp"]
     first: int
     last: int
@@ -104,6 +107,8 @@ class Launch:
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
     carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `grouped`: the
     engine cannot mark them; the ruleset does, by the group that the engine alone runs as (ENGINES plus the slot).
+    `marks` False: the same by its user, for an engine that runs as one. `asks`: it looks up names by itself. `keeps`:
+    it has files that outlive a restart, in its working directory.
     """
 
     name: str
@@ -114,3 +119,6 @@ class Launch:
     stdin: str = field(default="", repr=False)
     via: int = UPSTREAM_SLOT
     grouped: bool = False
+    marks: bool = True
+    asks: bool = False
+    keeps: bool = False

@@ -9,7 +9,7 @@ import asyncio
 import random
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from ipaddress import ip_address
@@ -20,6 +20,7 @@ import h11
 from routerd.model import Finding
 
 PADDING = 256  # bytes, fewer than
+USUAL = (("User-Agent", "Mozilla/5.0"),)
 ENOUGH = 1 << 17  # bytes of a body, where nobody asks for less
 
 
@@ -55,18 +56,20 @@ async def fetch(
     grown: Callable[[int], None] = lambda _size: None,
     *,
     only: bool = False,
+    headers: Sequence[tuple[str, str]] = USUAL,
     trust: ssl.SSLContext | None = None,
 ) -> Answer:
     """GETs `url` at `address` through the exit of `mark`. Raises ProbeError.
 
     `grown` hears of each part's size, and of 0 when the question is asked: what is behind it has got through TLS.
-    `only` asks for no more than is enough: what is on its way when we hang up costs the line as well.
+    `headers`: beside those that every request has. `only` asks for no more than is enough: what is on its way when we
+    hang up costs the line as well.
     """
     try:
         async with asyncio.timeout(timeout):
             reader, writer = await _connect(url, address, mark, trust or _context())
             try:
-                answer = await _talk(reader, writer, _request(url, enough if only else None), enough, grown)
+                answer = await _talk(reader, writer, _request(url, headers, enough if only else None), enough, grown)
                 return replace(answer, certificate=writer.get_extra_info("peercert") or {})
             finally:
                 # Alone: behind close() it raises on Python 3.11.2 when the peer has closed first.
@@ -104,11 +107,11 @@ async def _connect(
     return await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=parts.hostname)
 
 
-def _request(url: str, only: int | None) -> h11.Request:
+def _request(url: str, more: Sequence[tuple[str, str]], only: int | None) -> h11.Request:
     parts = urlsplit(url)
     host = parts.netloc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = [("Host", host), ("User-Agent", "Mozilla/5.0"), ("Accept", "*/*"), ("Connection", "close")]
+    headers = [("Host", host), *more, ("Accept", "*/*"), ("Connection", "close")]
     headers.append(("X-Padding", "0" * random.randrange(PADDING)))  # no two probes of one size on the wire
     if only is not None:
         headers.append(("Range", f"bytes=0-{only - 1}"))

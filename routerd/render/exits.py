@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from routerd.model import DIRECT_SLOT, OWN_FLOW, OWN_SLOT, Direct, Launch, Link, Refuse, Tproxy
+from routerd.model import DIRECT_SLOT, ENGINES, OWN_FLOW, OWN_SLOT, UPSTREAM_SLOT, Direct, Launch, Link, Refuse, Tproxy
 from routerd.render.words import (
     ENTERED,
     chain,
@@ -23,6 +23,7 @@ from routerd.render.words import (
 )
 
 Choice = int | Direct | Refuse
+PORTS = "meta l4proto { tcp, udp }"
 
 
 def chains(exits: Sequence[Launch], may_go_direct: bool) -> list[str]:
@@ -98,8 +99,24 @@ def _refuse() -> list[str]:
     ]
 
 
-def own() -> list[str]:
-    return [rule(f"{is_(OWN_SLOT)} jump own_pinned", "the resolver goes the household's way")]
+def own(wan: str, launches: Sequence[Launch]) -> list[str]:
+    """Marks for the box's own packets. A look-up gets none: it is turned to the resolver, and must not leave."""
+    return [
+        rule(f"{is_(OWN_SLOT)} jump own_pinned", "the resolver goes the household's way"),
+        *(
+            rule(
+                f'oifname "{wan}" {by_user(launch)} {PORTS} th dport != 53 {set_mark(UPSTREAM_SLOT)}',
+                "its engine sets no mark",
+            )
+            for launch in launches
+            if not launch.marks
+        ),
+    ]
+
+
+def by_user(launch: Launch) -> str:
+    """Of this transport's engine, or of what that has started."""
+    return f"meta skuid {ENGINES + launch.slot}"
 
 
 def _own_pinned(exits: Sequence[Launch]) -> list[str]:

@@ -49,6 +49,8 @@ OPENING = "tcp flags syn / syn,rst"
 
 NOT_OUTSIDE4 = "{ 0.0.0.0/8, 10.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
 NOT_OUTSIDE6 = "{ ::/127, fc00::/7, fe80::/10, ff00::/8 }"
+OUTSIDE4, OUTSIDE6 = f"ip daddr != {NOT_OUTSIDE4}", f"ip6 daddr != {NOT_OUTSIDE6}"
+NOT_FOR_ENGINES = "{ 53, 123 }"  # names and time have ways of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Policy:
     diagnosing: bool = False
     devices: tuple[tuple[str, exits.Choice], ...] = ()
     direct_networks: tuple[str, ...] = ()
+    names_port: int = 0  # where an engine's own look-ups are turned to
 
 
 def closed() -> str:
@@ -85,8 +88,9 @@ def policy(p: Policy) -> str:
         base("forward", "filter", "forward", 0, _routed(p, links)),
         base("input", "filter", "input", 0, _ports("iifname", "for_box_from", p.ports, links)),
         base("output", "filter", "output", 0, _ports("oifname", "box_to", p.ports, links)),
-        base("own", "route", "output", -150, [*exits.own(), *_marked(plain)]),
+        base("own", "route", "output", -150, [*exits.own(p.ports.wan, launches), *_marked(plain)]),
         base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
+        base("own_names", "nat", "output", -100, _own_names(p)),
         base("translate", "nat", "postrouting", 100, _masquerade(p)),
         chain("from_lan", _from_lan(p)),
         chain("from_wan", [*_from_wan(p), last()]),
@@ -270,10 +274,13 @@ def _for_box_from_wan(p: Policy) -> list[str]:
 
 def _answered(launches: Sequence[Launch]) -> list[str]:
     """Counts them: silence, and resets, are the watchdog's cheapest signs."""
+    elsewhere = [(launch.slot, to) for launch in launches for to in launch.upstreams if not to.address]
     return [
         *_resets(launches),
         _narrow("ct direction reply"),
         *_answers(launches),
+        # From where is not known beforehand; with two such transports at a time, each counts the other's too.
+        *(rule(f'meta l4proto {to.proto} counter name "{BACK}{slot}"', "maybe its server") for slot, to in elsewhere),
         rule("accept", "answers to the box's own look-ups"),
     ]
 
@@ -288,6 +295,15 @@ def _resets(launches: Sequence[Launch]) -> list[str]:
     ]
 
 
+def _not_home() -> list[str]:
+    """What carries an exit's mark is meant for the outside: a list fetched through one may not name us (fault 63)."""
+    marked = f"{slot_of('meta')} != 0x0 ct direction original"
+    return [
+        rule(f"{marked} ip daddr {NOT_OUTSIDE4} drop", "an exit does not lead home"),
+        rule(f"{marked} ip6 daddr {NOT_OUTSIDE6} drop", "an exit does not lead home"),
+    ]
+
+
 def _answers(launches: Sequence[Launch]) -> list[str]:
     return [
         rule(f'{place} counter name "{BACK}{slot}" accept', "its server answers")
@@ -296,7 +312,8 @@ def _answers(launches: Sequence[Launch]) -> list[str]:
 
 
 def _places(end: str, launches: Sequence[Launch]) -> list[tuple[int, str]]:
-    return [(launch.slot, _place(end, upstream)) for launch in launches for upstream in launch.upstreams]
+    """Of servers that are known beforehand."""
+    return [(launch.slot, _place(end, to)) for launch in launches for to in launch.upstreams if to.address]
 
 
 def _box_to_lan(launches: Sequence[Launch]) -> list[str]:
@@ -304,6 +321,7 @@ def _box_to_lan(launches: Sequence[Launch]) -> list[str]:
     outer = sorted({launch.via for launch in launches} - {UPSTREAM_SLOT})
     return [
         *(rule(f"{is_(slot)} drop", "a transport's own, inside another") for slot in outer),
+        *_not_home(),
         rule("accept", "to the household"),
     ]
 
@@ -319,7 +337,7 @@ def _for_box_from_lo(inside: Sequence[Launch]) -> list[str]:
 
 
 def _box_to_lo(inside: Sequence[Launch]) -> list[str]:
-    return [*_into_another(inside), rule("accept", "the box to itself")]
+    return [*_into_another(inside), *_not_home(), rule("accept", "the box to itself")]
 
 
 def _marked(launches: Sequence[Launch]) -> list[str]:
@@ -361,7 +379,8 @@ def _box_to_link(slot: int, launches: Sequence[Launch]) -> list[str]:
 def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     return [
         _narrow(is_(UPSTREAM_SLOT)),
-        *(_upstream(upstream, f' counter name "{OUT}{e.slot}"') for e in launches for upstream in e.upstreams),
+        *(one for e in launches for to in e.upstreams for one in _upstreams(e, to)),
+        *_look_ups(p),
         *(_upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
         *_diagnosis(p),
         rule("udp sport 68 udp dport 67 accept", "DHCP"),
@@ -369,18 +388,43 @@ def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     ]
 
 
-def _upstream(to: Upstream, count: str = "") -> str:
-    select = f"{_place('d', to)} {is_(UPSTREAM_SLOT)}"
+def _upstreams(launch: Launch, to: Upstream) -> list[str]:
+    count = f' counter name "{OUT}{launch.slot}"'
+    if to.address:
+        return [_upstream(to, count)]
+    return [_upstream(to, count, f"{exits.by_user(launch)} {outside} ") for outside in (OUTSIDE4, OUTSIDE6)]
+
+
+def _upstream(to: Upstream, count: str = "", whose: str = "") -> str:
+    select = f"{whose}{_place('d', to)} {is_(UPSTREAM_SLOT)}"
     return rule(f"{select} {set_ct(UPSTREAM_SLOT)}{count} accept", "a transport's own packets")
+
+
+def _own_names(p: Policy) -> list[str]:
+    """An engine's own question for a name goes by DoH, wherever it was sent."""
+    return [
+        rule(
+            f"{exits.by_user(e)} meta l4proto {{ tcp, udp }} th dport 53 dnat ip to 127.0.0.1:{p.names_port}",
+            "asked by DoH",
+        )
+        for e in p.launches
+        if e.asks
+    ]
+
+
+def _look_ups(p: Policy) -> list[str]:
+    """In this hook they still have the way from before they were turned. Unmarked, so the guard lets none out."""
+    select = f"ip daddr 127.0.0.1 meta l4proto {{ tcp, udp }} th dport {p.names_port}"
+    return [rule(f"{exits.by_user(e)} {select} accept", "asked by DoH") for e in p.launches if e.asks]
 
 
 def _place(end: str, at: Upstream) -> str:
     """The server's address, protocol and ports, as the destination (`d`) or the source (`s`) of a packet."""
-    ip, ports = (
-        "ip6" if at.address.version == 6 else "ip",
-        f"{at.first}-{at.last}" if at.first != at.last else str(at.first),
-    )
-    return f"{ip} {end}addr {at.address} {at.proto} {end}port {ports}"
+    ports = f"{at.first}-{at.last}" if at.first != at.last else str(at.first)
+    if not at.address:
+        spared = f" {at.proto} {end}port != {NOT_FOR_ENGINES}" if at.first != at.last else ""
+        return f"{at.proto} {end}port {ports}{spared}"
+    return f"{'ip6' if at.address.version == 6 else 'ip'} {end}addr {at.address} {at.proto} {end}port {ports}"
 
 
 def _diagnosis(p: Policy) -> list[str]:

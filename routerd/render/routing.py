@@ -12,6 +12,7 @@ from typing import Literal
 from routerd.model import (
     DIAGNOSE_SLOT,
     DIRECT_SLOT,
+    ENGINES,
     OWN_SLOT,
     UPSTREAM_SLOT,
     Launch,
@@ -47,6 +48,9 @@ def _rules(
     if diagnosing:
         yield Rule(family, 5012, MAIN, mark=mark(DIAGNOSE_SLOT))
     for launch in launches:
+        if not launch.marks:  # while it connects, its packets have no mark yet; the ruleset gives them one
+            yield Rule(family, 5014, MAIN, uid=ENGINES + launch.slot)
+    for launch in launches:
         yield Rule(family, 5020 + launch.slot, TABLES + launch.slot, mark=mark(launch.slot))
     yield Rule(family, 5200, TABLES + OWN_SLOT, mark=mark(OWN_SLOT))
     if may_go_direct:
@@ -55,7 +59,9 @@ def _rules(
     # The box's own, unmarked: DHCP, and what is directly connected. Nothing else.
     if family == 4:
         yield Rule(family, 5230, MAIN, iif="lo", ports=(68, 67))
-    for to in sorted({u.address for launch in launches if launch.grouped for u in launch.upstreams}, key=str):
+    for to in sorted(
+        {u.address for launch in launches if launch.grouped for u in launch.upstreams if u.address}, key=str
+    ):
         if to.version == family:  # what has no mark yet where it is routed first: the ruleset gives it one, or drops it
             yield Rule(family, 5235, MAIN, iif="lo", to=f"{to}/{to.max_prefixlen}")
     yield Rule(family, 5240, MAIN, iif="lo", suppress_default=True)

@@ -16,6 +16,7 @@ from routerd.transports.shadowsocks import Shadowsocks
 from routerd.transports.shadowtls import ShadowTls
 from routerd.transports.socks import Socks
 from routerd.transports.ssh import Ssh
+from routerd.transports.tor import Tor
 from routerd.transports.trojan import Trojan
 from routerd.transports.tuic import Tuic
 from routerd.transports.vless import Vless
@@ -55,5 +56,9 @@ KINDS: dict[str, type[Transport]] = {
     for kind in (
         *(Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard),
         *(Tuic, AnyTls, ShadowTls, Hysteria, Ssh, Socks, Http, OpenVpn, Iodine),
+        Tor,
     )
 }
+# Seconds from the start to the first probe that comes through, where a kind needs more than PATIENCE: tor fetches what
+# it must know of its network, and over a slow bridge that takes minutes the first time.
+SLOW: dict[str, float] = {"tor": 180.0}

@@ -18,6 +18,14 @@ def tproxy(slot: int, carries: Carries) -> Tproxy:
     return Tproxy(FIRST_PORT + slot, carries.udp, carries.ipv6, carries.quic)
 
 
+ANY_PORT = (1, 65535)
+
+
+def anywhere(proto: Proto, *ports: Ports) -> tuple[Upstream, ...]:
+    """For an engine whose servers are not known beforehand. docs/security.md says which may, and why."""
+    return tuple(Upstream(None, proto, first, last) for first, last in ports)
+
+
 def upstreams(server: str, ports: tuple[Ports, ...], *protos: Proto) -> tuple[Upstream, ...]:
     """Where the engine may go. Raises ValueError when `server` is no IP address: engines look up no names."""
     address = ip_address(server)

@@ -10,6 +10,7 @@ from typing import get_args, get_type_hints
 
 from routerd.links import SCHEMES, parse
 from routerd.links.stream import NETWORKS, REFUSED
+from routerd.model import Launch
 from routerd.transports import KINDS, Transport
 from tests.lab.pki import authority
 from tests.lab.recipe import Seat
@@ -19,8 +20,15 @@ from tests.lab.tunnels import TUNNELS
 FILE = Path(__file__).parents[2] / "docs" / "transports.md"
 ANYWHERE = "203.0.113.9"
 # Where a link's form is more than its scheme.
-FORMS = {"wireguard": "wg-quick files", "shadowtls": "as `plugin=shadow-tls`", "openvpn": ".ovpn files"}
-TO_COME = ("tor", "openvpn", "iodine", "amneziawg", "naive")
+FORMS = {"wireguard": "wg-quick files", "shadowtls": "as `plugin=shadow-tls`", "tor": "bridge lines", "openvpn": ".ovpn files"}
+# Those of tests/lab/tornet.py, tried by tests/lab/test_tor.py.
+BRIDGE = f"{ANYWHERE}:443 {'AB' * 20}"
+TORNET = {
+    "tornet, obfs4": f"obfs4 {BRIDGE} cert={'A' * 70} iat-mode=0",
+    "tornet, plain bridge": f"Bridge {BRIDGE}",
+    "tornet, straight": "tor://",
+}
+TO_COME = ("openvpn", "iodine", "amneziawg", "naive")
 PAGE = """\
 # Transports
 
@@ -64,10 +72,15 @@ def line(kind: str) -> str:
         where(tried, lambda t: t.carries.udp and t.carries.quic),
         where(tried, lambda t: t.carries.ipv6),
         where(tried, lambda t: t.carries.hidden),
-        ", ".join(sorted({f"{upstream.proto.upper()}" for t in tried.values() for upstream in t.launch("x", 1).upstreams})),
+        travels_over([t.launch("x", 1) for t in tried.values()]),
         ", ".join(f"`{name}`" for name in tried),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def travels_over(launches: list[Launch]) -> str:
+    protos = sorted({upstream.proto.upper() for launch in launches for upstream in launch.upstreams})
+    return ", ".join(protos) if all(launch.marks for launch in launches) else "nothing: it marks no packets"
 
 
 def where(tried: dict[str, Transport], holds: Callable[[Transport], bool]) -> str:
@@ -87,7 +100,8 @@ def lab() -> dict[str, Transport]:
         ca = authority(folder)
         cert = ca.issue(folder, "server", ["server.example"])
         seat = Seat(ANYWHERE, "2001:db8::9", "server.example", cert, ca.file)
-        return {name: parse(recipe(seat).link(ANYWHERE)).transport for name, (_, recipe) in (RECIPES | TUNNELS).items()}
+        links = {name: recipe(seat).link(ANYWHERE) for name, (_, recipe) in (RECIPES | TUNNELS).items()}
+        return {name: parse(link).transport for name, link in (links | TORNET).items()}
 
 
 def forms(kind: str) -> str:

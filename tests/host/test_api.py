@@ -100,7 +100,7 @@ def code(answer: tuple[int, Any]) -> tuple[int, str]:
 def test_the_status_is_as_the_contract_says() -> None:
     with running() as folder:
         _, found = ask(folder, "GET", "/status")
-        assert set(found) == {"version", "phase", "mode", "active", "since", "transports", "problems"}
+        assert set(found) == {"version", "phase", "mode", "active", "since", "transports", "problems", "subscriptions"}
         assert (found["mode"], found["active"], found["transports"]) == ("auto", None, [])
         assert (folder / "run" / "api.sock").stat().st_mode & 0o777 == 0o660
 
@@ -127,6 +127,31 @@ def test_changes_keep_the_owners_words_and_what_stands_is_the_file() -> None:
         assert "[[transport]]" in file.read_text()
         assert ask(folder, "DELETE", "/transports/home")[0] == 200
         assert ask(folder, "GET", "/transports")[1] == {"transports": []}
+
+
+@alone
+def test_a_subscription_may_begin_with_the_list_itself_and_leaves_nothing_behind() -> None:
+    token = "t0ken"
+    body = {"name": "Aunt", "url": f"https://panel.example/{token}", "text": LINK.replace("192.0.2.1", "203.0.113.77")}
+    with running() as folder:
+        kept = folder / "state" / "subscriptions"
+        assert code(ask(folder, "POST", "/subscriptions", {**body, "text": "<html>"})) == (422, "list")
+        assert code(ask(folder, "POST", "/subscriptions", {**body, "url": f"http://a.example/{token}"})) == (422, "settings")
+        assert (folder / "clearway.toml").read_text() == SETTINGS
+        assert ask(folder, "POST", "/subscriptions", body) == (201, {"name": "Aunt"})
+        assert code(ask(folder, "POST", "/subscriptions", body)) == (422, "settings")
+        (found,) = ask(folder, "GET", "/subscriptions")[1]["subscriptions"]
+        assert (found["host"], found["nodes"], found["latest"]["added"]) == ("panel.example", 1, ["Aunt/home"])
+        assert [t["subscription"] for t in ask(folder, "GET", "/transports")[1]["transports"]] == ["Aunt"]
+        assert code(ask(folder, "POST", "/subscriptions/Aunt/update")) == (502, "subscription")
+        assert code(ask(folder, "POST", "/subscriptions/Aunt/confirm")) == (409, "nothing")
+        assert code(ask(folder, "POST", "/subscriptions/Nobody/update")) == (404, "unknown_subscription")
+        assert code(ask(folder, "DELETE", "/transports/Aunt%2Fhome")) == (422, "settings")
+        assert token not in json.dumps([ask(folder, "GET", path) for path in ("/status", "/log", "/subscriptions")])
+        assert [file.stat().st_mode & 0o777 for file in kept.iterdir()] == [0o600]
+        assert ask(folder, "DELETE", "/subscriptions/Aunt") == (200, {"name": "Aunt"})
+        assert not list(kept.iterdir())
+        assert ask(folder, "GET", "/transports")[1]["transports"] == []
 
 
 @alone
@@ -164,6 +189,22 @@ def test_routerctl_imports_and_exports() -> None:
         assert told(folder, "export", "none")[0] == 1
         code_, _, error = told(folder, "import", str(folder / "list.txt"))
         assert (code_, error) == (1, "routerctl: nothing in it can be used\n")
+
+
+@alone
+def test_routerctl_adds_a_list_by_hand_shows_it_and_removes_it() -> None:
+    with running() as folder:
+        (folder / "list.txt").write_text(LINK.replace("192.0.2.1", "203.0.113.77"))
+        add = ("subscription", "add", "Aunt", "https://panel.example/t0ken")
+        assert told(folder, *add, "--file", str(folder / "list.txt"))[:2] == (0, "added Aunt\n")
+        code_, out, _ = told(folder, "subscription", "list")
+        assert (code_, out.splitlines()[1].split()[:4]) == (0, ["Aunt", "panel.example", "1", "0"])
+        code_, _, error = told(folder, "subscription", "update", "Aunt")
+        assert code_ == 1
+        assert "never fetched in clear" in error
+        assert "t0ken" not in out + error
+        assert told(folder, "subscription", "remove", "Aunt")[0] == 0
+        assert told(folder, "subscription", "list")[:2] == (0, "\n")
 
 
 def told(folder: Path, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:

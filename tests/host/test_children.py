@@ -12,6 +12,7 @@ import pytest
 
 from routerd.host import engines
 from routerd.host.children import Child, Children
+from routerd.model import ENGINES
 from tests.host.namespace import alone
 
 Reports = list[tuple[str, str]]
@@ -197,3 +198,22 @@ def test_children_die_with_us() -> None:
 def test_a_missing_engine_names_what_to_install() -> None:
     with pytest.raises(engines.EngineMissing, match="Debian's package"):
         engines.program("no-such-engine")
+
+
+@alone
+def test_a_childs_progress_is_told_and_nothing_else_of_what_it_says(tmp_path: Path) -> None:
+    """It keeps its files in a folder that outlives it, as a user who may not pass the folders above."""
+    tmp_path.chmod(0o700)
+    says = "echo 'secret.example Bootstrapped 45% (x): y' >&2; mkdir -m 700 /proc/self/cwd/mine && exec sleep 60"
+
+    async def story() -> None:
+        reports: Reports = []
+        steps: list[tuple[str, int]] = []
+        children = Children(lambda *said: reports.append(said), lambda *said: steps.append(said), tmp_path)
+        await children.apply([Child("x", ("sh", "-c", says), uid=ENGINES + 1, keeps=True)])
+        await until(lambda: steps and (tmp_path / "engines" / "mine").exists())
+        assert (steps, reports) == ([("x", 45)], [])
+        assert (tmp_path / "engines" / "mine").stat().st_uid == ENGINES + 1
+        await children.stop_all()
+
+    asyncio.run(asyncio.wait_for(story(), 20))

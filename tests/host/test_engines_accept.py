@@ -96,3 +96,14 @@ def test_wg_takes_it(name: str) -> None:
     done = subprocess.run(["unshare", "-n", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert "fwmark: 0x70000000" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("tor"), reason="no tor here")
+@pytest.mark.parametrize("name", of("tor"))
+def test_tor_finds_it_valid(name: str, tmp_path: Path) -> None:
+    config = "\n".join(GOLDEN[name]["stdin"]) + "\n"
+    argv = [*GOLDEN[name]["argv"], "--verify-config"]
+    done = subprocess.run(argv, input=config, capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    warnings = [line for line in done.stdout.splitlines() if "[warn]" in line and "as root" not in line]
+    assert warnings == []

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pyroute2 import AsyncIPRoute
 
 from routerd.host.routing import apply_addresses, apply_routes, apply_rules, interfaces
+from routerd.model import ENGINES
 from routerd.render.routing import LAN_TABLE, LAST_PRIORITY
 from tests.golden.cases import plan_of
 from tests.host.namespace import alone, household, sh
@@ -42,6 +43,23 @@ def test_applying_twice_is_applying_once() -> None:
     assert sh("ip -6 rule").count("\n") == 2 + sum(rule.family == 6 for rule in PLAN.rules)
     with_netlink(apply)
     assert shown() == once
+
+
+@alone
+def test_engines_that_mark_nothing_are_routed_by_their_user_and_strangers_are_not() -> None:
+    household()
+    ways = plan_of("tor", "open")
+
+    async def apply_those(netlink: AsyncIPRoute) -> None:
+        await apply_rules(netlink, ways.rules)
+        await apply_rules(netlink, ways.rules)
+
+    with_netlink(apply_those)
+    for family in "46":
+        lines = sorted(line for line in sh(f"ip -{family} rule").splitlines() if "uidrange" in line)
+        assert [line.split()[-3:] for line in lines] == [[f"{uid}-{uid}", "lookup", "main"] for uid in range(ENGINES + 1, ENGINES + 4)]
+    with_netlink(apply)
+    assert "uidrange" not in sh("ip -4 rule") + sh("ip -6 rule")
 
 
 @alone

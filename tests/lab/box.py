@@ -1,5 +1,6 @@
 """The product on the lab's router: a configuration, `routerd run`, and its API. Started and ended as an owner would."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -110,11 +111,11 @@ class Box:
             self.daemon.send_signal(number)
             self.daemon.wait(15)
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        argv = ["curl", "-sS", "--max-time", "5", "--unix-socket", str(self.socket), "-X", method, f"http://box{path}"]
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: int = 5) -> dict[str, Any]:
+        argv = ["curl", "-sS", "--max-time", str(seconds), "--unix-socket", str(self.socket), "-X", method, f"http://box{path}"]
         if body is not None:
             argv += ["--data-binary", json.dumps(body)]
-        answer: dict[str, Any] = json.loads(self.lab.router.run(argv).stdout)
+        answer: dict[str, Any] = json.loads(self.lab.router.run(argv, timeout=seconds + 15).stdout)
         return answer
 
     def status(self) -> dict[str, Any]:
@@ -162,7 +163,8 @@ class Box:
 
 def _descendants(pid: int) -> list[int]:
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *_descendants(child)]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, task.read_text().split()):
+                found += [child, *_descendants(child)]
     return found

@@ -21,6 +21,7 @@ MTU = {mtu}
 PublicKey = AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 Endpoint = 192.0.2.3:51820
 """
+TOR = "tor://192.0.2.5:9001"
 TROJAN, SS = "trojan://x@192.0.2.1:443?sni=a.example", "ss://YWVzLTI1Ni1nY206eA@192.0.2.2:8388"
 VISION = "vless://4b0a3c9e-6b0a-4b0a-8b0a-6b0a4b0a8b0a@192.0.2.4:443?security=tls&sni=a.example&flow=xtls-rprx-vision"
 LEASES = "/run/clearway/leases/dnsmasq.leases"
@@ -78,6 +79,14 @@ def test_a_dns_tunnel_travels_inside_nothing_and_others_inside_it() -> None:
     with pytest.raises(SettingsError, match="iodine cannot be told another way"):
         settings(("a", dns, "b"), ("b", SS, ""))
     assert settings(("a", WG.format(mtu=1420), "b"), ("b", dns, "")).via == {"a": "b"}
+
+
+def test_tor_travels_inside_nothing_and_others_inside_it() -> None:
+    with pytest.raises(SettingsError, match="tor cannot be told another way"):
+        settings(("a", TOR, "b"), ("b", TROJAN, ""))
+    with pytest.raises(SettingsError, match="via: 'b': it carries no UDP, which wireguard needs"):
+        settings(("a", WG.format(mtu=1420), "b"), ("b", TOR, ""))
+    assert settings(("a", SS, "b"), ("b", TOR, "")).via == {"a": "b"}
 
 
 def test_three_inside_each_other_are_carried() -> None:

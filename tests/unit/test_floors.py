@@ -11,10 +11,10 @@ FLOORS: list[set[str]] = [
     {"model"},
     {
         *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
-        *("diagnosis", "problems", "clock"),
+        *("diagnosis", "problems", "clock", "search", "subscriptions"),
     },
     {"host", "probe"},
-    {"daemon", "world", "timing", "file", "memory", "diagnose"},
+    {"daemon", "world", "timing", "file", "memory", "diagnose", "feeds"},
     {"api", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]
@@ -25,9 +25,11 @@ MAY_USE = {
     "links": {"links", "transports"},
     "settings": {"settings", "links", "transports"},
     "render": {"render", "settings"},
-    "ladder": {"settings"},
-    "watchdog": {"ladder", "settings"},
-    "plan": {"ladder", "render", "settings", "transports"},
+    "subscriptions": {"links", "settings", "transports"},
+    "search": {"settings"},
+    "ladder": {"search", "settings"},
+    "watchdog": {"ladder", "search", "settings"},
+    "plan": {"ladder", "render", "search", "settings", "subscriptions", "transports"},
     "status": {"ladder", "settings", "problems"},
     "diagnosis": {"problems"},
     "problems": set(),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerd.links import LinkError, export, notes
+from routerd.links import LinkError, export, notes, parse
 from routerd.links.bulk import DUPLICATE, Import, described, read_all
 from routerd.links.wrapper import TO_FETCH
 from tests.unit.test_links import CONF, UUID, vmess_json
@@ -228,3 +228,13 @@ def test_json_that_is_nested_without_end_is_refused() -> None:
 def test_refusals_end_in_a_full_stop() -> None:
     assert LinkError("x.").reason.endswith(".")
     assert all(reason.endswith(".") for reason in reasons(read_all(LIST + json.dumps({"a": 1}))))
+
+
+def test_bridge_lines_are_one_transport_together_and_a_bad_one_is_rejected_by_itself() -> None:
+    good = ["Bridge 192.0.2.1:443", f"[2001:db8::1]:9001 {'AB' * 20}", f"192.0.2.3:1 {'CD' * 20}"]
+    bad = f"obfs4 192.0.2.2:443 {'AB' * 20} cert=x iat-mode=0"
+    found = read_all("\n".join((good[0], "# a comment", "trojan://p@a.example#one", good[1], bad, good[2], "192.0.2.9:8080")))
+    assert called(found) == ["one", "Tor"]
+    assert found.transports[1].transport == parse("\n".join(good)).transport
+    assert [rejected.input for rejected in found.rejected] == ["# a comment", bad, "192.0.2.9:8080"]
+    assert "cert=" in reasons(found)[1]

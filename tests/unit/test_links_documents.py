@@ -184,6 +184,16 @@ def test_clash_merges_and_aliases_are_understood() -> None:
     assert [(n.name, n.transport.server) for n in read_all(text).transports] == [("a", "a.example"), ("b", "b.example")]
 
 
+def test_clash_providers_are_subscriptions() -> None:
+    found = read_all("proxy-providers:\n  a: {type: http, url: 'https://s.example/x', path: ./a.yaml}\n  b: {type: file, path: /etc/shadow}\n")
+    assert (found.transports, found.subscriptions, len(found.rejected)) == ((), ("https://s.example/x",), 2)
+
+
+@pytest.mark.parametrize("text", ["proxies: []", '{"outbounds": []}', "[{}]", '{"proxies": []}'])
+def test_a_document_without_servers_is_said_to_be_one(text: str) -> None:
+    assert reason(text)
+
+
 @pytest.mark.parametrize("text", [
     "proxies: &a [*a]",
     "proxies:\n  - &a [x]\n  - &b [*a, *a]\n  - &c [*b, *b]",

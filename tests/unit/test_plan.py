@@ -8,6 +8,7 @@ import pytest
 
 from routerd.links import parse, wg_quick
 from routerd.model import (
+    ENGINES,
     UPSTREAM_SLOT,
     Clock,
     Direct,
@@ -23,7 +24,7 @@ from routerd.model import (
 )
 from routerd.plan import closed, plan
 from routerd.render.policy import switch
-from routerd.settings import Entry, Settings
+from routerd.settings import Entry, Settings, Subscription
 
 LEASES = "/run/clearway/leases/dnsmasq.leases"
 REST = Down(60.0, 1, "timed out")
@@ -298,3 +299,41 @@ def test_wireguard_waits_for_the_date_where_the_clock_may_be_in_the_future() -> 
     assert waiting.clock.ways == (UPSTREAM_SLOT,)
     for health, doubted in ((Starting(0), False), (RETRIED, True), (Up(0, 50), True)):
         assert len(wireguard(health, doubted).launches) == 1
+
+
+def test_who_marks_nothing_is_routed_and_marked_by_user_and_goes_to_his_bridge_alone() -> None:
+    tor = parse(f"192.0.2.5:9001 {'AB' * 20}").transport
+    settings = replace(household(ONE), transports={"a": Entry("a", tor), "b": household(ONE).transports["a"]})
+    found = plan(settings, standing("a", a=Up(0, 50), b=Up(0, 50)), LEASES)
+    launch = found.launches[0]
+    user = f"meta skuid {ENGINES + launch.slot} "
+    assert [rule.uid for rule in found.rules if rule.uid is not None] == [ENGINES + launch.slot] * 2
+    assert found.policy.count(user) == 1
+    assert "ip daddr 192.0.2.5 tcp dport 9001" in found.policy
+    assert "9.9.9.9" not in found.policy
+
+
+def test_who_finds_his_own_servers_may_go_anywhere_outside_and_ask_by_doh() -> None:
+    meek = parse("meek_lite 192.0.2.20:80 url=https://m.example:8443/").transport
+    found = plan(replace(household(ONE), transports={"a": Entry("a", meek)}), standing(a=Starting(0)), LEASES)
+    user = f"meta skuid {ENGINES + found.launches[0].slot} "
+    assert f"{user}ip daddr != {{ 0.0.0.0/8" in found.policy
+    assert "tcp dport 8443 meta mark" in found.policy
+    assert f"{user}meta l4proto {{ tcp, udp }} th dport 53 dnat ip to 127.0.0.1:" in found.policy
+    assert "ip daddr 9.9.9.9 tcp dport 443" in found.policy
+def test_a_node_whose_name_leads_into_a_home_is_not_launched_and_a_transport_of_the_owners_is() -> None:
+    base = household(NAMED)
+    entry = replace(base.transports["a"], group="sub")
+    home, away = ip_address("192.168.77.20"), ip_address("203.0.113.5")
+    for group, addresses, launched in (("sub", (home,), 0), ("", (home,), 1), ("sub", (home, away), 1)):
+        settings = replace(base, transports={"a": replace(entry, group=group)})
+        state = replace(standing(a=Starting(0)), addresses={"server.example": addresses})
+        found = plan(settings, state, LEASES).launches
+        assert len(found) == launched, (group, addresses)
+        assert all(upstream.address == addresses[-1] for launch in found for upstream in launch.upstreams)
+
+
+def test_the_resolver_has_a_door_for_each_node_that_may_run_so_that_no_new_one_restarts_it() -> None:
+    settings = replace(household(ONE), subscriptions={"sub": Subscription("sub", "https://panel.example/")})
+    before, after = (plan(settings, replace(standing(a=Up(0, 50)), slots=slots), LEASES) for slots in ({"a": 1}, {"a": 1, "sub/x": 95}))
+    assert before.services == after.services

@@ -4,11 +4,14 @@ import os
 import random
 import re
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
+from routerd.file import ConfigFile
+from routerd.links import parse
 from routerd.settings import LIMIT, Settings, SettingsError, parse_settings
 
 SECRET = "s3cr3tpassw0rd"
@@ -89,6 +92,45 @@ def test_the_shortest_file_has_safe_defaults() -> None:
     assert found.resolvers
     assert found.targets
     assert not found.transports
+
+
+def test_a_subscription_is_read_and_its_address_is_shown_nowhere() -> None:
+    text = GOOD + f'[[subscription]]\nname = "Aunt"\nurl = "https://panel.example/{SECRET}"\nkeep = 3\nconfirm = true\n'
+    found = parsed(text).subscriptions["Aunt"]
+    assert (found.keep, found.confirm, found.hours, found.user_agent) == (3, True, 0, "v2rayN/7.13")
+    assert SECRET not in repr(found)
+    for wrong in ("http://panel.example/", "https://u:p@panel.example/", "https://pa nel/", "https://a_b/"):
+        message = refusal(text.replace("https://panel.example/", wrong))
+        assert message.startswith("subscription[0].url:")
+        assert SECRET not in message
+    assert SECRET not in refusal(text.replace('url = "https', 'url = ["https').replace(f'{SECRET}"\nkeep', f'{SECRET}"]\nkeep'))
+
+
+SUB = '\n[[subscription]]\nname = "Aunt"\nurl = "https://panel.example/"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "says"),
+    [
+        ("keep = 0", "subscription[0].keep", "1 to 4"),
+        ("update_hours = 721", "subscription[0].update_hours", "0 to 720"),
+        ('user_agent = "a\\nHost: x"', "subscription[0].user_agent", "printable"),
+        ('user_agent = ""', "subscription[0].user_agent", "printable"),
+        ("foo = 1", "subscription[0].foo", "unknown key"),
+        (SUB, "subscription[1].name", "must differ"),
+        (SUB * 8, "subscription", "at most 8"),
+    ],
+)
+def test_what_is_wrong_with_a_subscription_is_refused(more: str, path: str, says: str) -> None:
+    message = refusal(GOOD + SUB + more)
+    assert message.startswith(f"{path}:")
+    assert says in message
+
+
+def test_beside_a_subscription_there_is_room_for_fewer_transports() -> None:
+    many = "".join(f'[[transport]]\nname = "{number}"\nuri = "{LINK}"\n' for number in range(78))
+    assert parsed(GOOD + many)
+    assert "at most 79" in refusal(GOOD + many + SUB)
 
 
 WRONG = [
@@ -310,3 +352,48 @@ name = "a"
     with pytest.raises(SettingsError, match=key) as caught:
         parse_settings(text, lambda _name: "")
     assert "hidden" not in str(caught.value)
+
+
+BARE = GOOD.partition("[[transport]]")[0]
+OBFS4 = "obfs4 192.0.2.1:443 " + "0A" * 20 + " cert=" + "A" * 70 + " iat-mode=0"
+
+
+def known(path: str) -> str:
+    assert path == "bridges.txt"
+    return f"# known\n{OBFS4}\n192.0.2.2:1\n{OBFS4.replace('.1:', '.3:')}\n"
+
+
+def test_without_a_transport_there_is_a_ladder_of_tor_over_the_bridges_of_a_file() -> None:
+    settings = parse_settings(BARE, known)
+    assert settings.own_ladder
+    assert list(settings.transports) == ["Tor (obfs4)", "Tor (plain)"]
+    assert [entry.transport.server for entry in settings.enabled] == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_the_owner_may_turn_that_off_and_a_transport_of_his_own_does() -> None:
+    off = parse_settings(BARE.replace("[policy]", "[policy]\nbuiltin = false"), known)
+    assert (off.own_ladder, dict(off.transports)) == (False, {})
+    own = parse_settings(GOOD, known)
+    assert (own.own_ladder, list(own.transports)) == (False, ["home", "école 2"])
+
+
+def test_a_bad_line_in_that_file_is_the_owners_to_mend() -> None:
+    with pytest.raises(SettingsError, match=r"^bridges.txt: .*iat-mode"):
+        parse_settings(BARE, lambda _: OBFS4[:-2] + "9")
+
+
+def test_tor_may_be_written_out_and_its_secrets_are_in_no_error() -> None:
+    settings = parse_settings(BARE + f'[[transport]]\nname = "t"\nkind = "tor"\nbridges = ["{OBFS4}"]\n', known)
+    assert settings.transports["t"].transport == parse(OBFS4).transport
+    for wrong in ('bridges = "secret"', 'bridges = ["obfs4 secret"]', 'bridges = [7]', 'secret = 1'):
+        with pytest.raises(SettingsError, match=r"^transport\[0\]") as caught:
+            parse_settings(BARE + f'[[transport]]\nname = "t"\nkind = "tor"\n{wrong}\n', known)
+        assert "secret" not in str(caught.value) or wrong.startswith("secret")
+
+
+def test_the_bridges_that_are_shipped_are_good_ones(tmp_path: Path) -> None:
+    (tmp_path / "clearway.toml").write_text(BARE)
+    file = ConfigFile(tmp_path / "clearway.toml", tmp_path)
+    assert list(file.read().transports) == ["Tor (obfs4)", "Tor (snowflake)", "Tor (meek_lite)"]
+    (tmp_path / "bridges.txt").write_text("192.0.2.2:1\n")
+    assert list(file.read().transports) == ["Tor (plain)"]

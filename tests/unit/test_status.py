@@ -8,9 +8,10 @@ from types import MappingProxyType
 import pytest
 
 from routerd.links import parse
-from routerd.model import Down, Health, Starting, State, Status, Up
-from routerd.settings import Entry, Settings
+from routerd.model import Differences, Down, Health, Starting, State, Status, SubscriptionStatus, Up
+from routerd.settings import Entry, Settings, Subscription
 from routerd.status import PROBLEMS, phase_of, present, status
+from routerd.transports.tor import Tor
 
 TROJAN = parse("trojan://x@192.0.2.1:443?sni=a.example").transport
 NOBODY = Settings("eth0", "br-lan", IPv4Interface("192.168.77.1/24"))
@@ -84,6 +85,21 @@ def test_a_wish_that_is_down_says_so() -> None:
 
 def test_without_a_transport_the_owner_is_told_to_add_one() -> None:
     assert codes(NOBODY, State()) == ["no_transport"]
+
+
+def test_a_box_with_a_ladder_of_its_own_says_what_it_is_trying_and_then_what_it_uses() -> None:
+    own = replace(HOME, own_ladder=True)
+    state = replace(standing(a=Starting(0), b=Starting(0)), errors={"b": "45 % of its way into the network"})
+    (problem,) = shown(own, state).problems
+    assert (problem.code, problem.severity) == ("own_ladder", "info")
+    assert "trying a, b: 45 % of its way" in problem.title
+    (problem,) = shown(own, standing("b", a=Starting(0), b=Up(0, 1))).problems
+    assert "(b)" in problem.title
+
+
+def test_a_kind_that_carries_no_udp_says_so() -> None:
+    home = replace(HOME, transports={"a": Entry("a", Tor()), "b": HOME.transports["b"]})
+    assert [found.udp for found in shown(home, standing(a=Up(0, 1), b=Up(0, 1))).transports] == [False, True]
 
 
 def test_without_settings_only_the_settings_are_the_problem() -> None:
@@ -161,3 +177,53 @@ def test_a_proxy_without_encryption_is_warned_of() -> None:
     settings = replace(NOBODY, transports=MappingProxyType({n: Entry(n, parse(t).transport) for n, t in entries.items()}))
     found = shown(settings, standing("safe", web=Up(0, 1), safe=Up(0, 1), old=REST)).problems
     assert [(p.code, p.title[-6:]) for p in found if p.code == "readable"] == [("readable", " (web)"), ("readable", " (old)")]
+
+
+# -- subscriptions ------------------------------------------------------------------------------------------------
+
+AUNT = SubscriptionStatus(
+    "Aunt", "panel.example", "", 2, 0, 0, 0, None, None, None, None, None, False, False, Differences(), None
+)
+GROUP = {f"Aunt/{n}": Entry(f"Aunt/{n}", TROJAN, group="Aunt") for n in "xy"}
+SUBSCRIBED = replace(
+    HOME,
+    transports=MappingProxyType({**HOME.transports, **GROUP}),
+    subscriptions=MappingProxyType({"Aunt": Subscription("Aunt", "https://panel.example/t0ken")}),
+)
+
+
+def seen(state: State, told: SubscriptionStatus = AUNT, settings: Settings = SUBSCRIBED) -> Status:
+    return status(settings, state, {}, datetime(2026, 1, 1, tzinfo=UTC), "1.0", None, [told])
+
+
+def test_of_a_subscriptions_nodes_those_that_run_are_shown_and_all_are_counted() -> None:
+    found = seen(State(health={"a": Up(0, 1), "Aunt/x": Up(0, 1), "Aunt/y": REST}, active="a"))
+    assert [t.name for t in found.transports] == ["a", "b", "Aunt/x"]
+    assert (found.subscriptions[0].up, found.subscriptions[0].failed) == (1, 1)
+
+
+def test_that_one_node_of_many_does_not_work_is_no_problem_that_none_does_is_one() -> None:
+    one = State(health={"a": Up(0, 1), "Aunt/x": Up(0, 1), "Aunt/y": REST}, active="a")
+    none = replace(one, health={"a": Up(0, 1), "Aunt/x": Starting(0, 1, True), "Aunt/y": REST})
+    assert [[p.code for p in seen(state).problems] for state in (one, none)] == [[], ["subscription_down"]]
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        (replace(AUNT, waits=True), "subscription_waits"),
+        (replace(AUNT, last_error="status 403"), "subscription_failed"),
+        (replace(AUNT, pending=Differences(("x",))), "subscription_changed"),
+        (replace(AUNT, expired=True), "subscription_expired"),
+    ],
+)
+def test_what_is_wrong_with_a_subscription_is_a_problem_with_its_name(told: SubscriptionStatus, code: str) -> None:
+    (problem,) = seen(standing("a", a=Up(0, 1)), told).problems
+    assert problem.code == code
+    assert "Aunt" in problem.title
+    assert present(SUBSCRIBED, standing("a", a=Up(0, 1)), [told]) == {code}
+
+
+def test_with_a_subscription_alone_the_owner_is_told_what_it_waits_for() -> None:
+    only = replace(SUBSCRIBED, transports={})
+    assert [p.code for p in seen(State(), replace(AUNT, nodes=0, waits=True), only).problems] == ["subscription_waits"]

@@ -15,7 +15,9 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from routerd.links import parse
 from routerd.model import (
+    Progressed,
     LAST_SLOT,
+    SHARED_SLOTS,
     Carried,
     ClockSet,
     Configured,
@@ -41,9 +43,12 @@ from routerd.model import (
     WanChanged,
     Wished,
 )
-from routerd.settings import Entry, Settings
-from routerd.ladder import FRESH, HOLD_DOWN, carries
+from routerd.search import AGAIN, CALMLY, HASTE, SAMPLE
+from routerd.settings import Entry, Settings, Subscription
+from routerd.ladder import FRESH, HOLD_DOWN, MOST, carries
 from routerd.plan import choice
+from routerd.transports import SLOW
+from routerd.transports.tor import Tor
 from routerd.watchdog import (
     BRIEFEST,
     DEAF,
@@ -69,6 +74,17 @@ def household(*names: str, disabled: Iterable[str] = (), **more: object) -> Sett
     entries = {name: Entry(name, TROJAN, name not in tuple(disabled)) for name in names}
     base = Settings("eth0", "br-lan", IPv4Interface("192.168.77.1/24"), transports=MappingProxyType(entries))
     return replace(base, **more)  # type: ignore[arg-type]
+
+
+def subscribed(settings: Settings, *nodes: str, keep: int = 1, group: str = "sub") -> Settings:
+    """With a subscription of these nodes behind its transports."""
+    entries = {f"{group}/{node}": Entry(f"{group}/{node}", TROJAN, group=group) for node in nodes}
+    subscription = Subscription(group, "https://panel.example/", keep=keep)
+    return replace(
+        settings,
+        transports=MappingProxyType({**settings.transports, **entries}),
+        subscriptions=MappingProxyType({**settings.subscriptions, group: subscription}),
+    )
 
 
 def told(settings: Settings, *story: tuple[float, Event], state: State | None = None) -> State:
@@ -345,6 +361,23 @@ def test_a_transport_that_carries_nothing_within_patience_rests() -> None:
     assert isinstance(told(A, START, (PATIENCE, Tick())).health["a"], Down)
 
 
+def test_a_kind_that_starts_slowly_is_given_its_time_and_says_how_far_it_is() -> None:
+    slow = replace(A, transports={"a": Entry("a", Tor())})
+    state = told(slow, START, (PATIENCE, Tick()), (20.0, Progressed("a", 45)))
+    assert isinstance(state.health["a"], Starting)
+    assert "45 %" in state.errors["a"]
+    late = told(slow, START, (PATIENCE, Tick()), (20.0, Progressed("a", 45)), (SLOW["tor"], Tick()))
+    assert isinstance(late.health["a"], Down)
+    assert "45 %" in late.health["a"].error
+
+
+def test_a_kind_that_starts_slowly_is_not_given_up_at_one_look_while_another_serves() -> None:
+    slow = replace(B, transports={"a": Entry("a", Tor()), "b": B.transports["b"]})
+    began = told(slow, START, (1.0, good("b")), (2.0, Exited("a", "x")), (4.0, Tick()))
+    assert began.health["a"] == Starting(4.0, failures=1, patience=SLOW["tor"])
+    assert step(slow, began, bad("a"), 5.0).health["a"] == began.health["a"]
+
+
 def test_a_rested_transport_is_started_again_and_remembers_its_failures() -> None:
     state = told(A, START, (1.0, Exited("a", "x")), (1.0 + FIRST_REST, Tick()))
     assert state.health["a"] == Starting(1.0 + FIRST_REST, failures=1)
@@ -478,6 +511,110 @@ def test_the_loop_is_woken_when_a_rest_ends_or_patience_does() -> None:
     assert deadline(step(A, state, Exited("a", "x"), 1.0), 1.0) == 1.0 + FIRST_REST
 
 
+# -- subscriptions ------------------------------------------------------------------------------------------------
+
+NODES = [str(number) for number in range(1, 41)]
+MANY = subscribed(household(), *NODES)
+
+
+def tried_now(state: State) -> list[str]:
+    return [name for name, health in state.health.items() if isinstance(health, Starting)]
+
+
+def searched(settings: Settings, works: Callable[[str], float | None], state: State | None = None, now: float = 0.0) -> tuple[State, int]:
+    """A second at a time: who is tried is up with that latency, or silent. The state at the end, and how many were."""
+    state, count = step(settings, state or State(), Configured(), now), 0
+    for _ in range(60):
+        for each in tried_now(state):
+            count += 1
+            found = works(each)
+            state = step(settings, state, bad(each) if found is None else good(each, found), now)
+        now += 1.0
+        state = step(settings, state, Tick(), now)
+    return state, count
+
+
+def test_of_a_subscription_a_few_nodes_are_tried_at_once_and_the_rest_cost_nothing() -> None:
+    assert tried_now(told(MANY, (10.0, Configured()))) == [f"sub/{number}" for number in NODES[:HASTE]]
+
+
+def test_one_look_at_a_node_must_do_for_there_are_others() -> None:
+    state = told(MANY, (10.0, Configured()), (11.0, bad("sub/1")))
+    assert isinstance(state.health["sub/1"], Down)
+    assert tried_now(state) == [f"sub/{number}" for number in NODES[1 : HASTE + 1]]
+
+
+def test_the_search_ends_when_enough_work_and_the_quickest_are_kept() -> None:
+    settings = subscribed(household(), *NODES, keep=2)
+    state, count = searched(settings, lambda name: None if int(name[4:]) % 3 else 100.0 - int(name[4:]))
+    ups = {name for name, health in state.health.items() if isinstance(health, Up)}
+    assert len(state.measured) in range(2 * SAMPLE, 2 * SAMPLE + CALMLY)
+    assert ups >= set(sorted(state.measured, key=lambda n: state.measured[n])[:1])
+    assert (len(ups), tried_now(state)) == (2, [])
+    assert count < 25, "and no more are tried than that takes"
+
+
+def test_a_kept_node_that_fails_is_followed_by_one_that_is_known_to_work() -> None:
+    state, _ = searched(MANY, lambda name: 50.0)
+    (kept,) = (name for name, health in state.health.items() if isinstance(health, Up))
+    after = told(MANY, (100.0, bad(kept)), (100.1, bad(kept)), state=state)
+    assert tried_now(after)[0] in state.measured
+    assert kept not in after.measured
+
+
+def test_while_enough_are_known_to_work_no_others_are_looked_for() -> None:
+    known = {f"sub/{number}": 10.0 * number for number in range(1, 6)}
+    state = State(measured=MappingProxyType(known), health=MappingProxyType({"sub/1": Up(0.0, 10.0)}))
+    after = told(MANY, (10.0, Configured()), (100.0, bad("sub/1")), (100.1, bad("sub/1")), state=state)
+    assert tried_now(after) == ["sub/2"]
+
+
+def test_all_nodes_dead_while_another_one_carries_is_a_knock_a_minute_at_most() -> None:
+    settings = subscribed(household("a"), *NODES)
+    state = told(settings, START, (1.0, good("a")))
+    state, first = searched(settings, lambda name: None, state, 10.0)
+    assert first == len(NODES)
+    now, knocks = 80.0, 0
+    while now < 80.0 + 10 * AGAIN:
+        now += 1.0
+        state = step(settings, state, Tick(), now)
+        for each in tried_now(state):
+            knocks, state = knocks + 1, step(settings, state, bad(each), now)
+    assert 5 <= knocks <= 11
+
+
+def test_without_any_way_out_all_nodes_are_tried_in_turn() -> None:
+    _, count = searched(MANY, lambda name: None)
+    assert count > 2 * len(NODES)
+
+
+def test_the_transports_of_the_file_come_before_a_subscription() -> None:
+    settings = subscribed(household("a"), *NODES)
+    state = told(settings, START, (1.0, good("sub/1")))
+    assert state.active == "sub/1"
+    assert told(settings, (2.0, good("a")), state=state).active == "a"
+
+
+def test_a_subscription_is_one_rung() -> None:
+    settings = subscribed(household("a", standby=1), *NODES, keep=1)
+    state, _ = searched(settings, lambda name: 50.0)
+    assert [len([n for n, h in state.health.items() if isinstance(h, Up) and n.startswith(w)]) for w in ("a", "sub/")] == [1, 1]
+    assert not [n for n in told(subscribed(household("a", "b", standby=1), *NODES), START).health if n.startswith("sub/")]
+
+
+def test_a_node_whose_servers_name_nobody_knows_is_left_at_once() -> None:
+    node = parse("trojan://x@nowhere.example:443").transport
+    entry = Entry("sub/x", node, group="sub")
+    settings = replace(MANY, transports=MappingProxyType({"sub/x": entry}))
+    state = told(settings, (10.0, Configured()), (11.0, Resolved("nowhere.example", ())))
+    assert isinstance(state.health["sub/x"], Down)
+
+
+def test_what_is_known_of_a_name_is_forgotten_when_another_transport_has_it() -> None:
+    state = told(B, *UP, (2.0, Configured(frozenset({"a"}))))
+    assert (state.active, state.health["a"]) == ("b", Starting(2.0))
+
+
 # -- any story ----------------------------------------------------------------------------------------------------
 
 NAMES = ["a", "b", "c", "d"]
@@ -498,7 +635,7 @@ def test_a_date_ends_the_doubt() -> None:
     assert (dated.booted, dated.doubted) == (1.8e9, False)
 
 
-name = st.sampled_from([*NAMES, "stranger"])
+name = st.sampled_from([*NAMES, "stranger", "sub/1", "sub/2", "sub/3"])
 events: st.SearchStrategy[Event] = st.one_of(
     st.just(Configured()),
     st.just(Tick()),
@@ -515,12 +652,15 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(ClockSet, st.floats(-1e9, 1e9)),
     st.builds(Misapplied, st.just("ruleset"), st.sampled_from(["", "no"])),
 )
-households = st.builds(
+alone = st.builds(
     lambda names, off, standby, order: household(*names, disabled=off, standby=standby, order=order),
     st.lists(st.sampled_from(NAMES), unique=True),
     st.sets(st.sampled_from(NAMES), max_size=2),
-    st.integers(0, 3),
+    st.integers(0, 8),
     st.sampled_from(["listed", "fastest"]),
+)
+households = alone | st.builds(
+    lambda settings, count, keep: subscribed(settings, *NODES[:count], keep=keep), alone, st.integers(0, 6), st.integers(1, 2)
 )
 pauses = st.sampled_from([0.0, 0.1, 1.0, 3.0, 13.0, 61.0, 1e6])
 stories = st.lists(st.tuples(pauses, events, st.none() | households), max_size=25)
@@ -529,9 +669,7 @@ stories = st.lists(st.tuples(pauses, events, st.none() | households), max_size=2
 def assert_sane(settings: Settings, state: State, now: float) -> None:
     ups = {name for name, health in state.health.items() if isinstance(health, Up)}
     assert state.active is None or state.active in ups
-    assert set(state.slots) == set(settings.transports)
-    assert len(set(state.slots.values())) == len(state.slots)
-    assert all(1 <= slot <= LAST_SLOT for slot in state.slots.values())
+    assert_slots(settings, state)
     assert set(state.health) <= {entry.name for entry in settings.enabled}
     if state.wish is not None:
         assert state.wish in settings.transports
@@ -546,6 +684,19 @@ def assert_sane(settings: Settings, state: State, now: float) -> None:
     due = deadline(state, now)
     assert due is None or due > now
     assert_closed(settings, state, bool(ups))
+
+
+def assert_slots(settings: Settings, state: State) -> None:
+    """A transport of the file has one for ever, a node while it runs; no two have the same; few run at once."""
+    own = {name for name, entry in settings.transports.items() if not entry.group}
+    running = {name for name, health in state.health.items() if not isinstance(health, Down)}
+    assert own | running <= set(state.slots) <= set(settings.transports)
+    assert len(set(state.slots.values())) == len(state.slots)
+    first = LAST_SLOT - SHARED_SLOTS + 1
+    assert all((slot >= first if n not in own else 1 <= slot) and slot <= LAST_SLOT for n, slot in state.slots.items())
+    assert len(running) <= MOST
+    tried = [n for n in running - own if isinstance(state.health[n], Starting)]
+    assert len(tried) <= HASTE + 1, "few are tried at once; and the one that the owner asked for"
 
 
 def assert_closed(settings: Settings, state: State, any_up: bool) -> None:
@@ -587,6 +738,16 @@ def assert_nobody_is_punished_for_the_line(before: State, state: State, event: E
         assert {name for name, health in state.health.items() if isinstance(health, Down)} <= down_before
 
 
+def assert_no_slot_is_taken_over(before: State, state: State) -> None:
+    """Of a node that runs, nobody takes the slot; nor of one that ran just now, for its flows are not cut yet."""
+    for name, slot in before.slots.items():
+        if name in state.slots:
+            assert state.slots[name] == slot or not name.startswith("sub/") or name not in state.health
+    ran = {before.slots[n]: n for n, h in before.health.items() if not isinstance(h, Down) and n.startswith("sub/")}
+    for name, slot in state.slots.items():
+        assert ran.get(slot, name) == name or ran[slot] not in state.slots, "it was a node's until now"
+
+
 def live(settings: Settings, story: Iterable[tuple[float, Event, Settings | None]]) -> None:
     """Lives through a story and looks at every step of it."""
     state, now = step(settings, State(), Configured(), 0.0), 0.0
@@ -596,6 +757,7 @@ def live(settings: Settings, story: Iterable[tuple[float, Event, Settings | None
             settings, event = other, Configured()
         before, state = state, step(settings, state, event, now)
         assert_sane(settings, state, now)
+        assert_no_slot_is_taken_over(before, state)
         assert_evidence(before, state, event, now)
         assert_nobody_is_punished_for_the_line(before, state, event)
 
@@ -687,10 +849,13 @@ def any_household(dice: random.Random) -> Settings:
     names = dice.sample(NAMES, dice.randrange(5))
     off = [n for n in names if dice.random() < 0.1]
     order, on_failure = dice.choice(["listed", "fastest"]), dice.choice(["block", "direct"])
-    plain = household(*names, disabled=off, standby=dice.randrange(4), order=order, on_failure=on_failure)
+    plain = household(*names, disabled=off, standby=dice.choice([0, 1, 2, 3, 8]), order=order, on_failure=on_failure)
     # Inside an earlier one of the draw, so that nothing goes round in a circle.
     via = {n: dice.choice(names[:i]) for i, n in enumerate(names) if i and dice.random() < 0.2}
-    return replace(plain, transports={n: replace(e, via=via.get(n, "")) for n, e in plain.transports.items()})
+    made = replace(plain, transports={n: replace(e, via=via.get(n, "")) for n, e in plain.transports.items()})
+    if dice.random() < 0.5:
+        return made
+    return subscribed(made, *NODES[: dice.choice([0, 1, 3, 40])], keep=dice.randrange(1, 5))
 
 
 def any_event(dice: random.Random) -> Event:
@@ -698,7 +863,7 @@ def any_event(dice: random.Random) -> Event:
     return dice.choice(KINDS)(dice, who)
 
 
-WHO, SIGNS = [*NAMES, "stranger"], sorted(DEAF)
+WHO, SIGNS = [*NAMES, "stranger", *(f"sub/{number}" for number in NODES[:8])], sorted(DEAF)
 KINDS: list[Callable[[random.Random, str], Event]] = [
     *[lambda dice, who: good(who, dice.uniform(1, 3000))] * 4,
     *[lambda dice, who: bad(who, dice.choice(FINDINGS))] * 4,
@@ -706,10 +871,12 @@ KINDS: list[Callable[[random.Random, str], Event]] = [
     lambda dice, who: good(who, sign=dice.choice(SIGNS)),
     lambda dice, who: Carried(who, dice.choice(["udp", "ipv6"]), dice.random() < 0.5),
     lambda dice, who: Exited(who, "ended"),
+    lambda dice, who: Progressed(who, dice.randrange(101)),
     lambda dice, who: Wished(dice.choice([who, None])),
     lambda dice, who: WanChanged(dice.random() < 0.7),
     lambda dice, who: Tick(),
-    lambda dice, who: Resolved("a.example", ()),
+    lambda dice, who: Resolved(dice.choice(["a.example", TROJAN.server]), ()),
+    lambda dice, who: Configured(frozenset({who})),
     lambda dice, who: Misapplied("ruleset", dice.choice(["", "no"])),
     lambda dice, who: Diagnosing(dice.choice([None, 1.0, 1e5])),
     lambda dice, who: dice.choice([Dated(1.8e9), Doubted(), ClockSet(dice.choice([-1e9, 60.0])), Drifted("routes")]),
@@ -761,7 +928,9 @@ def test_after_any_story_a_transport_that_works_again_carries_the_household(
             state = step(settings, state, good(each), now)
     assert (state.active is None) == (not settings.enabled)
     if settings.enabled:
-        assert isinstance(state.health[settings.enabled[0].name], Up)
+        first = settings.enabled[0]
+        rung = [e.name for e in settings.enabled if e.name == first.name or (e.group and e.group == first.group)]
+        assert any(isinstance(state.health.get(name), Up) for name in rung)
 
 
 @hypothesis_settings(max_examples=EXAMPLES // 40, deadline=None)
