@@ -18,6 +18,7 @@ from routerd.host.routing import apply_addresses, interfaces
 from routerd.model import Interface, Launch, Link
 
 LINK_SCOPE = 253  # RT_SCOPE_LINK: the kernel's own
+UP = 0x1  # IFF_UP
 NODAD = 0x02  # IFA_F_NODAD: usable at once
 NOT_SUPPORTED = (95, 19, 22)  # EOPNOTSUPP, ENODEV, EINVAL: the kernel has no such kind of interface
 
@@ -97,9 +98,9 @@ async def _adopt(netlink: AsyncIPRoute, index: int, link: Link, lan: Collection[
         await netlink.addr("del", index=index, address=peer, local=local, prefixlen=length, family=family)
         if good:  # only now: IPv6 knows an address once on an interface, whatever its length
             await netlink.addr("add", index=index, address=local, prefixlen=single, family=family, flags=NODAD)
-    found = [m.get_attr("IFLA_MTU") async for m in await netlink.get_links(index)]
-    if found != [link.mtu]:
-        await netlink.link("set", index=index, mtu=link.mtu)
+    found = [(m.get_attr("IFLA_MTU"), m["flags"] & UP) async for m in await netlink.get_links(index)]
+    if found != [(link.mtu, UP)]:  # a route into one that is down is refused, and its engine may take its time
+        await netlink.link("set", index=index, mtu=link.mtu, state="up")
 
 
 def usable(address: Interface, lan: Collection[Interface]) -> bool:

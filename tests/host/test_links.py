@@ -38,6 +38,14 @@ def test_what_a_server_gave_is_narrowed_and_the_households_taken_away() -> None:
 
 
 @alone
+def test_a_link_whose_engine_takes_its_time_is_up_already_so_that_routes_may_lead_there() -> None:
+    household()
+    sh("ip link add cw-3 type veth peer name far")
+    with_netlink(apply)
+    assert ",UP" in sh("ip link show cw-3")
+
+
+@alone
 def test_a_link_that_its_engine_has_not_made_is_not_made_by_us() -> None:
     household()
 

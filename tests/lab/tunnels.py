@@ -40,7 +40,7 @@ def openvpn_tcp(seat: Seat) -> Recipe:
     return _openvpn(seat, "tcp", "tls-auth")
 
 
-ZONE = "t.example"  # the resolvers ask the machine of number 62 about it
+ZONE = "t.example"
 
 
 def iodine(seat: Seat) -> Recipe:
