@@ -28,8 +28,9 @@ from routerd import file
 from routerd.daemon import Daemon
 from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
 from routerd.host.worker import tried
-from routerd.links import INTERFACE, WRITERS, LinkError, Named, export, parse, wg_quick
+from routerd.links import INTERFACE, WRITERS, LinkError, Named, configuration, export, parse
 from routerd.links.bulk import Rejected, described, read_all
+from routerd.links.unknown import is_ovpn
 from routerd.model import LAST_SLOT, SHARED_SLOTS, Configured, Wished
 from routerd.settings import SettingsError
 from routerd.subscriptions import Refusal
@@ -107,7 +108,7 @@ async def _add(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, 
     text = _text(body, source).strip()
     try:
         named = parse(text).name if source == "uri" else ""
-        kind = parse(text).transport.kind if source == "uri" else wg_quick(text).kind
+        kind = parse(text).transport.kind if source == "uri" else configuration(text).kind
     except LinkError as e:
         raise ApiError(422, "link", str(e)) from e
     name = _free(_taken(daemon), (_text(body, "name") if body.get("name") else named) or kind)
@@ -158,7 +159,7 @@ def _room(daemon: Daemon) -> int:
 
 def _written(named: Named) -> tuple[str, str]:
     """Its key in the file and what stands there: the owner's own text, where it is one that the file can hold."""
-    if INTERFACE.search(named.source) or named.transport.kind not in WRITERS:
+    if INTERFACE.search(named.source) or is_ovpn(named.source) or named.transport.kind not in WRITERS:
         return "config", named.source
     return "uri", export(named) if "\n" in named.source else named.source
 

@@ -22,6 +22,7 @@ from routerd.links.bulk import Rejected, described, outcomes
 DIAGNOSIS = 40  # seconds; the daemon ends it after 30
 FETCH = 60  # seconds; the daemon ends it sooner
 LIMIT = 1 << 20  # bytes that can be imported at once
+_JSON = json.JSONEncoder(ensure_ascii=False)
 LARGEST = 1 << 26  # bytes of a list that is only looked at
 
 
@@ -289,7 +290,7 @@ def _preview(arguments: argparse.Namespace, text: str) -> None:
         if isinstance(found, Rejected):
             rejected.append(found)
         elif arguments.json:
-            print(before + json.dumps(described(found), ensure_ascii=False), end="")
+            print(before + _JSON.encode(described(found)), end="")
             before = ",\n"
         else:
             print(f"would add {found.name} ({found.transport.kind})")

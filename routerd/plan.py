@@ -23,7 +23,6 @@ from routerd.model import (
     Rule,
     Starting,
     State,
-    Tproxy,
     Up,
     Upstream,
     beneath,
@@ -133,10 +132,15 @@ def _limited(settings: Settings, state: State, able: Mapping[str, Launch], name:
     entry, health, launch = settings.transports[name], state.health[name], able[name]
     if entry.via:
         launch = chain.inside(launch, _limited(settings, state, able, entry.via))
-    if not isinstance(launch.exit, Tproxy):
-        return launch
+    if isinstance(launch.exit, Link):
+        return _without_ipv6(launch, launch.exit) if not (entry.ipv6 and carries(health, "ipv6")) else launch
     udp, ipv6 = launch.exit.udp and carries(health, "udp"), launch.exit.ipv6 and entry.ipv6 and carries(health, "ipv6")
     return dataclasses.replace(launch, exit=dataclasses.replace(launch.exit, udp=udp, ipv6=ipv6))
+
+
+def _without_ipv6(launch: Launch, link: Link) -> Launch:
+    """Whether the server gives it an address of that family is known only once it was tried."""
+    return dataclasses.replace(launch, exit=dataclasses.replace(link, families=link.families[:1]))
 
 
 def choice(settings: Settings, state: State, slots: Mapping[str, int]) -> int | Direct | Refuse:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from routerd.links import LinkError, parse, wg_quick
+from routerd.links import LinkError, configuration, parse
 from routerd.model import LAST_SLOT, SHARED_SLOTS, beneath
 from routerd.transports import Transport, chain
 
@@ -239,13 +239,15 @@ def _entry(table: Table, read: Read) -> Entry:
     enabled, ipv6 = table.take("enabled", bool, True), table.take("ipv6", bool, True)
     sources = [key for key in ("uri", "config", "file") if key in table.values]
     if len(sources) != 1:
-        raise table.fail("uri", "give exactly one of uri (a share link), config (wg-quick text), file (its path)")
+        raise table.fail(
+            "uri", "give exactly one of uri (a share link), config (wg-quick or OpenVPN text), file (its path)"
+        )
     text = table.take(sources[0], str)
     try:
         if sources[0] == "uri":
             transport = parse(text).transport
         else:
-            transport = wg_quick(read(text) if sources[0] == "file" else text)
+            transport = configuration(read(text) if sources[0] == "file" else text)
     except (LinkError, OSError, ValueError) as e:  # ValueError: a NUL in the path; not UTF-8
         raise table.fail(sources[0], str(e)) from e
     if (kind := table.take("kind", str, transport.kind)) != transport.kind:

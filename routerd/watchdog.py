@@ -212,7 +212,7 @@ def move(state: State, name: str, evidence: str, now: float, error: str = "") ->
             points = min(health.points + row.points, LEAVE if own else LEAVE - 1)
             if points >= LEAVE:
                 return leave(state, name, evidence, error, now)
-            return _set(state, name, replace(health, points=points))
+            return _set(state, name, replace(health, points=points, doubted=health.doubted if health.points else now))
     return state
 
 
@@ -240,16 +240,21 @@ def served_without(state: State, name: str) -> bool:
 
 
 def well_beneath(state: State, name: str, now: float) -> bool:
-    """Whether what it travels inside has just shown itself well: else what fails may be that one's fault."""
+    """Whether what it travels inside has shown itself well since this one is in doubt: else it may be that one's fault.
+
+    Signs against the outer one say nothing here: what hangs in it makes some by itself.
+    """
+    health = state.health.get(name)
+    began = health.doubted if isinstance(health, Up) else health.since if isinstance(health, Starting) else now
     outer = [state.health.get(other) for other in state.beneath(name)]
-    return all(isinstance(h, Up) and not h.points and now - h.seen <= ladder.FRESH for h in outer)
+    return all(isinstance(h, Up) and h.seen > began and now - h.seen <= ladder.FRESH for h in outer)
 
 
 def suspect(state: State, name: str, sign: Sign, now: float) -> State:
     match state.health.get(name):
         case Up() as up if steady(state, now) and now >= deaf_until(up, sign):
             if not up.points:
-                return _set(state, name, replace(up, points=ROWS["Up", "sign"].points, sign=sign))
+                return _set(state, name, replace(up, points=ROWS["Up", "sign"].points, sign=sign, doubted=now))
             if sign == "mute" and up.sign != "forged":  # it says what a probe that fails slowly has found
                 return _set(state, name, replace(up, sign=sign))
     return state
@@ -272,12 +277,12 @@ def carried(state: State, probe: Probed, now: float) -> State:
 def forgive(up: Up, now: float) -> Up:
     """A sign that proved false is deaf for a while, longer each time it does so in a row."""
     if up.sign is None:
-        return replace(up, points=0)
+        return replace(up, points=0, doubted=0.0)
     first, longest = DEAF[up.sign]
     count, until = {kind: (n, t) for kind, n, t in up.alarms}.get(up.sign, (0, now))
     count = 1 if now > until + CALM else count + 1
     deaf = (up.sign, count, now + min(longest, first * 2.0 ** min(count - 1, 10)))
-    return replace(up, points=0, sign=None, alarms=(*(a for a in up.alarms if a[0] != up.sign), deaf))
+    return replace(up, points=0, sign=None, doubted=0.0, alarms=(*(a for a in up.alarms if a[0] != up.sign), deaf))
 
 
 def deaf_until(up: Up, sign: Sign) -> float:
@@ -311,7 +316,7 @@ def _fresh(health: Health, now: float) -> Health:
         case Starting():
             return replace(health, since=now)
         case Up():
-            return replace(health, points=0, sign=None)
+            return replace(health, points=0, sign=None, doubted=0.0)
 
 
 def leave(state: State, name: str, evidence: str, error: str, now: float) -> State:

@@ -17,7 +17,7 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
-from routerd.host.children import ENGINES, Child, Children
+from routerd.host.children import Child, Children
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import NftError
@@ -27,6 +27,7 @@ from routerd.host.rulesets import Rulesets
 from routerd.host.traffic import Traffic
 from routerd.model import (
     DIRECT_SLOT,
+    ENGINES,
     LAST_SLOT,
     Direct,
     Drifted,
@@ -180,7 +181,7 @@ class World:
 
     async def _make_links(self, plan: Plan) -> None:
         made = self._links.made()
-        if missing := await self._links.apply(self._netlink, plan.launches):
+        if missing := await self._links.apply(self._netlink, plan.launches, plan.lan[1]):
             for launch in plan.launches:
                 if isinstance(launch.exit, Link) and launch.exit.ifname in made.intersection(missing):
                     self._put(Exited(launch.name, "its interface is gone"))  # renamed: wireguard-go would live on
@@ -302,12 +303,16 @@ class World:
 
 
 def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
-    launches = [launch for launch in plan.launches if not (kernel_wireguard and isinstance(launch.exit, Link))]
+    launches = [launch for launch in plan.launches if not (kernel_wireguard and _is_wireguard(launch))]
     services = [
         Child(f"service:{service.name}", service.argv, service.stdin, ENGINES + LAST_SLOT + number)
         for number, service in enumerate(plan.services, 1)
     ]
     return [_child(launch) for launch in launches] + services
+
+
+def _is_wireguard(launch: Launch) -> bool:
+    return isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
 
 
 def _child(launch: Launch) -> Child:

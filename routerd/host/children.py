@@ -19,13 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from routerd.host import engines, sockets
+from routerd.model import ENGINES
 
 NOBODY = 65534
-# The engine of slot N runs as this user plus N: its sockets are told from all others by it. Of a range that systemd's
-# UIDS-GIDS.md lists as unused; nobody needs to be in /etc/passwd to run something.
-ENGINES = 0x7C770000
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
 EARLY = 2.0  # seconds: a child that ends this soon could not start, and its last line says why
+INSISTING = ("iodine",)  # will not run but as root: so it does, in a group of its own and without root's powers
 PRIVILEGED = ("wireguard-go",)  # makes its interface through /dev/net/tun and its socket under /var/run
 
 
@@ -73,7 +72,11 @@ class Children:
             argv = engines.resolve(child.argv)
             uid = user(argv, child)
             process = await asyncio.create_subprocess_exec(
-                *confined(argv, child.argv[0], uid), stdin=PIPE, stdout=DEVNULL, stderr=PIPE, start_new_session=True
+                *confined(argv, child.argv[0], uid, child.uid),
+                stdin=PIPE,
+                stdout=DEVNULL,
+                stderr=PIPE,
+                start_new_session=True,
             )
         except (engines.EngineMissing, OSError) as e:
             self._report(child.name, str(e))
@@ -122,10 +125,11 @@ def _reset(running: _Running) -> None:
 def user(argv: tuple[str, ...], child: Child) -> int:
     """Whom it runs as: itself where it can, us where it must (or where we are not root either)."""
     ours = os.geteuid()
-    return child.uid if ours == 0 and child.argv[0] not in PRIVILEGED and reachable(argv) else ours
+    return child.uid if ours == 0 and child.argv[0] not in (*PRIVILEGED, *INSISTING) and reachable(argv) else ours
 
 
-def confined(argv: tuple[str, ...], engine: str, uid: int) -> tuple[str, ...]:
+def confined(argv: tuple[str, ...], engine: str, uid: int, group: int = NOBODY) -> tuple[str, ...]:
+    """`group`: of those that insist on being root."""
     prefix = ["setpriv", "--pdeathsig", "SIGKILL"]
     if engine not in PRIVILEGED and os.geteuid() == 0:
         prefix += [
@@ -136,6 +140,8 @@ def confined(argv: tuple[str, ...], engine: str, uid: int) -> tuple[str, ...]:
         ]
         if uid:
             prefix += ["--reuid", str(uid), "--regid", str(NOBODY), "--clear-groups"]
+        elif engine in INSISTING:
+            prefix += ["--regid", str(group), "--clear-groups"]
     return (*prefix, "--", *argv)
 
 

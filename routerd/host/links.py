@@ -1,17 +1,24 @@
-"""Link exits: makes the WireGuard interfaces, by the kernel or else by wireguard-go; removes others of ours."""
+"""Link exits: makes the WireGuard interfaces, by the kernel or else by wireguard-go; removes others of ours.
+
+Those of other engines are made and addressed by these; here their addresses are narrowed to single ones, so that no
+server's word routes anything, and those that are the household's, or no host's, are taken away.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_interface
 
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host.routing import apply_addresses, interfaces
-from routerd.model import Launch, Link
+from routerd.model import Interface, Launch, Link
 
+LINK_SCOPE = 253  # RT_SCOPE_LINK: the kernel's own
+NODAD = 0x02  # IFA_F_NODAD: usable at once
 NOT_SUPPORTED = (95, 19, 22)  # EOPNOTSUPP, ENODEV, EINVAL: the kernel has no such kind of interface
 
 
@@ -31,18 +38,24 @@ class Links:
         """The interfaces that were there when we last looked."""
         return set(self._configured)
 
-    async def apply(self, netlink: AsyncIPRoute, launches: Iterable[Launch]) -> list[str]:
+    async def apply(
+        self, netlink: AsyncIPRoute, launches: Iterable[Launch], lan: Collection[Interface] = ()
+    ) -> list[str]:
         """Creates, configures and addresses. Returns the names of links that are not there (yet)."""
         wanted = {launch.exit.ifname: launch.exit for launch in launches if isinstance(launch.exit, Link)}
         present = await interfaces(netlink)
         for name in [n for n in present if n.startswith("cw-") and n not in wanted]:
             await _delete(netlink, present[name])
         if self.kernel:
-            for name in wanted.keys() - present.keys():
+            for name in [n for n, link in wanted.items() if link.wireguard and n not in present]:
                 await netlink.link("add", ifname=name, kind="wireguard")
             present = await interfaces(netlink)
         for name in [n for n in wanted if n in present]:
-            await self._configure(netlink, present[name], wanted[name])
+            if wanted[name].families:
+                await _adopt(netlink, present[name], wanted[name], lan)
+                self._configured[name] = (present[name], wanted[name])
+            else:
+                await self._configure(netlink, present[name], wanted[name])
         self._configured = {n: c for n, c in self._configured.items() if n in wanted and n in present}
         return [n for n in wanted if n not in present]
 
@@ -71,6 +84,28 @@ async def _delete(netlink: AsyncIPRoute, index: int) -> None:
     except NetlinkError as e:
         if e.code != 19:  # ENODEV: its process ended meanwhile and took it along
             raise
+
+
+async def _adopt(netlink: AsyncIPRoute, index: int, link: Link, lan: Collection[Interface]) -> None:
+    """What its engine has given it, without the networks and the peers that belong to it."""
+    for message in [m async for m in await netlink.get_addr(index=index) if m["scope"] != LINK_SCOPE]:
+        peer, length, family = message.get_attr("IFA_ADDRESS"), message["prefixlen"], message["family"]
+        address = ip_interface(message.get_attr("IFA_LOCAL") or peer)
+        local, single, good = str(address.ip), address.max_prefixlen, usable(address, lan)
+        if good and (peer, length) == (local, single):
+            continue
+        await netlink.addr("del", index=index, address=peer, local=local, prefixlen=length, family=family)
+        if good:  # only now: IPv6 knows an address once on an interface, whatever its length
+            await netlink.addr("add", index=index, address=local, prefixlen=single, family=family, flags=NODAD)
+    found = [m.get_attr("IFLA_MTU") async for m in await netlink.get_links(index)]
+    if found != [link.mtu]:
+        await netlink.link("set", index=index, mtu=link.mtu)
+
+
+def usable(address: Interface, lan: Collection[Interface]) -> bool:
+    """Whether a server may have given it: one host's, and nobody's in this house."""
+    ours = any(address.version == own.version and address.ip in own.network for own in lan)
+    return not (ours or address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local)
 
 
 async def _setconf(link: Link) -> None:

@@ -16,6 +16,8 @@ from routerd.links.anytls import anytls, anytls_link
 from routerd.links.http import http, http_link
 from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
+from routerd.links.iodine import iodine, iodine_link
+from routerd.links.ovpn import ovpn, ovpn_link
 from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
 from routerd.links.shadowtls import shadowtls_link
 from routerd.links.socks import socks, socks_link
@@ -29,7 +31,7 @@ from routerd.links.wall import LinkError
 from routerd.links.wireguard import wg_quick, wireguard, wireguard_link
 from routerd.transports import Transport
 
-__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "export", "parse", "wg_quick"]
+__all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "configuration", "export", "parse", "wg_quick"]
 
 LONGEST = 16384
 INTERFACE = re.compile(r"^[ \t]*\[interface\]", re.IGNORECASE | re.MULTILINE)
@@ -56,6 +58,7 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "http": http,
     "https": http,
     "trojan-go": trojan_go,
+    "iodine": iodine,
 }
 
 WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes that kind alone
@@ -72,6 +75,8 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
     "ssh": ssh_link,
     "socks": socks_link,
     "http": http_link,
+    "openvpn": ovpn_link,
+    "iodine": iodine_link,
 }
 
 
@@ -85,7 +90,10 @@ class Named:
 
 
 def parse(text: str) -> Named:
-    """One share link, or one wg-quick file. Raises LinkError and nothing else."""
+    """One share link, or one wg-quick or OpenVPN file. Raises LinkError and nothing else."""
+    if not SCHEME.match(text) and unknown.is_ovpn(text):
+        _, tunnel = ovpn(text)
+        return Named(tunnel.server, tunnel, text)
     if len(text) > LONGEST:
         raise LinkError(f"The link is longer than {LONGEST} characters.")
     if not SCHEME.match(text):
@@ -104,12 +112,18 @@ def export(named: Named) -> str:
     return WRITERS[named.transport.kind](named.name, named.transport)
 
 
+def configuration(text: str) -> Transport:
+    """A wg-quick or an OpenVPN file."""
+    return ovpn(text)[1] if unknown.is_ovpn(text) else wg_quick(text)
+
+
 def joined(text: str) -> str:
     """One line of what a chat may have broken into several, without the invisible marks around it."""
     lines = text.splitlines()
     if len(lines) > 1 and sum(bool(SCHEME.match(line.strip())) for line in lines) > 1:
         raise LinkError("There are several links here; give one at a time.")
-    body, sign, fragment = "".join(line.strip() for line in lines).partition("#")
+    one = "".join(line.strip() for line in lines) if len(lines) > 1 else text.strip()
+    body, sign, fragment = one.partition("#")
     return wall.shown(body).strip() + sign + wall.shown(fragment)
 
 

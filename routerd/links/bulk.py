@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 
 from routerd.links import Named, forms, notes, parse, wall
 from routerd.links.document import Piece
 from routerd.links.wall import LinkError
+from routerd.transports import Transport
 
 DUPLICATE = "It is the same as one before it, whatever its name."
 
@@ -65,9 +67,15 @@ def outcomes(text: str) -> Iterator[Named | Rejected]:
 def described(named: Named) -> dict[str, object]:
     """A transport as the commands and the API show it, with its link, which is the owner's."""
     transport = named.transport
-    values = {at.name: getattr(transport, at.name) for at in fields(transport) if at.repr}
-    plain = {key: value for key, value in values.items() if isinstance(value, str | int)}
+    values = ((key, getattr(transport, key)) for key in open_fields(type(transport)))
+    plain = {key: value for key, value in values if isinstance(value, str | int)}
     return {"name": named.name, "kind": transport.kind, "uri": named.source, **plain}
+
+
+@cache
+def open_fields(kind: type[Transport]) -> tuple[str, ...]:
+    """Those that hold no secret."""
+    return tuple(at.name for at in fields(kind) if at.repr)
 
 
 def judged(piece: Piece) -> Named | Rejected:

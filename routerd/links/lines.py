@@ -25,7 +25,7 @@ MOST_ROWS, MOST_TRIES = 400, 8  # rows of one link, and how many of them are tri
 def pieces(text: str) -> Iterator[Piece]:
     bridges: list[str] = []
     for block in blocks(text):
-        if unknown.is_bridge(block[0]):
+        if "://" not in block[0][:32] and unknown.is_bridge(block[0]):
             bridges.append(block[0])
             continue
         if bridges:

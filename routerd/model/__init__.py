@@ -28,6 +28,7 @@ from routerd.model.plan import Clock, Plan, Probe, Route, Rule, Service
 from routerd.model.slots import (
     DIAGNOSE_SLOT,
     DIRECT_SLOT,
+    ENGINES,
     FLOW_MASK,
     LAST_SLOT,
     OWN_FLOW,
@@ -58,6 +59,7 @@ from routerd.model.transport import (
 __all__ = [
     "DIAGNOSE_SLOT",
     "DIRECT_SLOT",
+    "ENGINES",
     "FLOW_MASK",
     "LAST_SLOT",
     "OWN_FLOW",

@@ -13,6 +13,9 @@ UPSTREAM_SLOT = 0x70  # an engine's own packets to its server: in clear on the W
 DIRECT_SLOT = 0x71  # the owner said: these flows go out as they are
 DIAGNOSE_SLOT = 0x72  # the owner asked what the network does to a host: the box's own, in clear, for half a minute
 OWN_SLOT = 0x73  # the box's own traffic that must go the household's way (the resolver)
+# The engine of slot N runs as this user plus N: its sockets are told from all others by it. Of a range that systemd's
+# UIDS-GIDS.md lists as unused; nobody needs to be in /etc/passwd to run something.
+ENGINES = 0x7C770000
 OWN_FLOW = 0x80  # added to the slot in the conntrack mark of a flow that the box itself opened
 FLOW_MASK = SLOT_MASK & ~(OWN_FLOW << SLOT_SHIFT)  # of a conntrack mark: its slot, whoever opened the flow
 

@@ -29,7 +29,7 @@ class Up:
     `seen`: when a probe last came through. `failures`: how often it failed in a row before this; with any, it has to
     show itself before it is preferred. `sign`: what made it a suspect. `alarms`: signs that proved false, how often in
     a row, and until when they are not listened to. `lost`: how often in a row `udp` or `ipv6` did not come through.
-    `rate` in bytes per second, of the last large answer.
+    `rate` in bytes per second, of the last large answer. `doubted`: since when there are points; 0.0 without any.
     """
 
     since: float
@@ -41,6 +41,7 @@ class Up:
     alarms: tuple[tuple[Sign, int, float], ...] = ()
     lost: tuple[tuple[str, int], ...] = ()
     rate: float | None = None
+    doubted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,16 +43,23 @@ class Tproxy:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet."""
+    """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet.
+
+    `families`: of the addresses that its engine gives it by itself, once the server has said which.
+    """
 
     ifname: str
     addresses: tuple[Interface, ...]
     mtu: int = 1420
     wireguard: str = field(default="", repr=False)  # wg(8) `setconf` text; holds the private key
+    families: tuple[Literal[4, 6], ...] = ()
 
     @property
     def ipv6(self) -> bool:
-        return any(a.version == 6 for a in self.addresses)
+        return self.carries(6)
+
+    def carries(self, family: Literal[4, 6]) -> bool:
+        return family in self.families or any(a.version == family for a in self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,8 @@ class Launch:
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
-    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside.
+    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `grouped`: the
+    engine cannot mark them; the ruleset does, by the group that the engine alone runs as (ENGINES plus the slot).
     """
 
     name: str
@@ -105,3 +113,4 @@ class Launch:
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
     via: int = UPSTREAM_SLOT
+    grouped: bool = False

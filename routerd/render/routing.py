@@ -55,6 +55,9 @@ def _rules(
     # The box's own, unmarked: DHCP, and what is directly connected. Nothing else.
     if family == 4:
         yield Rule(family, 5230, MAIN, iif="lo", ports=(68, 67))
+    for to in sorted({u.address for launch in launches if launch.grouped for u in launch.upstreams}, key=str):
+        if to.version == family:  # what has no mark yet where it is routed first: the ruleset gives it one, or drops it
+            yield Rule(family, 5235, MAIN, iif="lo", to=f"{to}/{to.max_prefixlen}")
     yield Rule(family, 5240, MAIN, iif="lo", suppress_default=True)
     yield Rule(family, 5250, None, iif="lo")
 
@@ -80,7 +83,7 @@ def _routes(family: Family, ports: Ports, launches: tuple[Launch, ...]) -> Itera
         yield Route(family, table, everything)
     for launch in launches:
         if isinstance(link := launch.exit, Link):
-            if any(a.version == family for a in link.addresses):
+            if link.carries(family):
                 yield Route(family, TABLES + launch.slot, everything, dev=link.ifname)
             yield Route(family, TABLES + launch.slot, everything)
 

@@ -30,7 +30,10 @@ def outline(transport: Transport) -> Launch:
 
 def why_not(inner: Transport, outer: Transport) -> str:
     """Why `inner` cannot travel inside `outer`; empty where it can."""
-    needed, way = outline(inner).upstreams, outline(outer).exit
+    launch, way = outline(inner), outline(outer).exit
+    needed = launch.upstreams
+    if launch.grouped:
+        return f"{inner.kind} cannot be told another way, so it travels inside nothing"
     if any(passes(upstream, way) for upstream in needed):
         return ""
     if all(upstream.proto == "udp" for upstream in needed) and isinstance(way, Tproxy) and way.udp:

@@ -5,20 +5,21 @@ from functools import cache
 from inspect import getdoc
 from pathlib import Path
 from sys import modules
+from tempfile import TemporaryDirectory
 from typing import get_args, get_type_hints
 
 from routerd.links import SCHEMES, parse
 from routerd.links.stream import NETWORKS, REFUSED
 from routerd.transports import KINDS, Transport
-from tests.lab.pki import Cert
+from tests.lab.pki import authority
 from tests.lab.recipe import Seat
 from tests.lab.recipes import RECIPES
+from tests.lab.tunnels import TUNNELS
 
 FILE = Path(__file__).parents[2] / "docs" / "transports.md"
 ANYWHERE = "203.0.113.9"
-SEAT = Seat(ANYWHERE, "2001:db8::9", "server.example", Cert(Path("cert"), Path("key")), Path("ca"))
 # Where a link's form is more than its scheme.
-FORMS = {"wireguard": "wg-quick files", "shadowtls": "as `plugin=shadow-tls`"}
+FORMS = {"wireguard": "wg-quick files", "shadowtls": "as `plugin=shadow-tls`", "openvpn": ".ovpn files"}
 TO_COME = ("tor", "openvpn", "iodine", "amneziawg", "naive")
 PAGE = """\
 # Transports
@@ -80,8 +81,13 @@ def where(tried: dict[str, Transport], holds: Callable[[Transport], bool]) -> st
 
 @cache
 def lab() -> dict[str, Transport]:
-    """What each of the lab's links is read as."""
-    return {name: parse(recipe(SEAT).link(ANYWHERE)).transport for name, (_, recipe) in RECIPES.items()}
+    """What each of the lab's links is read as. Some hold certificates: these are real."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        ca = authority(folder)
+        cert = ca.issue(folder, "server", ["server.example"])
+        seat = Seat(ANYWHERE, "2001:db8::9", "server.example", cert, ca.file)
+        return {name: parse(recipe(seat).link(ANYWHERE)).transport for name, (_, recipe) in (RECIPES | TUNNELS).items()}
 
 
 def forms(kind: str) -> str:

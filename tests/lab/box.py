@@ -44,7 +44,7 @@ class Box:
     """`with Box(lab, ["ss2022", "trojan"]) as box:` runs routerd with these of the lab's servers, in this order.
 
     `by_name`: the links have the servers' names, not their addresses; `named`: those of these do. `family`: 6 for
-    addresses of IPv6. `via`: what each travels inside.
+    addresses of IPv6. `at`: another host in the link. `via`: what each travels inside.
     """
 
     lab: Lab
@@ -57,6 +57,7 @@ class Box:
     by_name: bool = False
     named: Sequence[str] = ()
     family: int = 4
+    at: Mapping[str, str] = field(default_factory=dict)
     via: Mapping[str, str] = field(default_factory=dict)
     folder: Path = field(init=False)
     daemon: subprocess.Popen[str] | None = None
@@ -78,7 +79,7 @@ class Box:
                            sources=", ".join(f'"https://{source}/"' for source in self.sources)) + self.extra
         for name in self.transports if transports is None else transports:
             server = self.lab.server(name)
-            address = server.address6 if self.family == 6 else server.address4
+            address = self.at.get(name) or (server.address6 if self.family == 6 else server.address4)
             link = server.link_to(server.hostname if self.by_name or name in self.named else address)
             key = "uri" if "://" in link.splitlines()[0] else "config"
             text += f'[[transport]]\nname = "{name}"\n{key} = """{link}"""\n'

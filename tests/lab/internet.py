@@ -75,7 +75,11 @@ server:
     module-config: "iterator"
     minimal-responses: yes
     local-zone: "." static
+    local-zone: "t.example." transparent
 {data}
+stub-zone:
+    name: "t.example"
+    stub-addr: 203.0.113.62
 remote-control:
     control-enable: no
 """

@@ -13,6 +13,7 @@ from .censor import Control
 from .net import Host, Net, wait_until
 from .recipes import RECIPES
 from .servers import Server, make_server
+from .tunnels import TUNNELS
 
 READY_SECONDS = 15.0
 
@@ -20,7 +21,7 @@ READY_SECONDS = 15.0
 def _server_names() -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {
         f"{name}.servers.example": (f"203.0.113.{number}", f"2001:db8:113::{number}")
-        for name, (number, _) in RECIPES.items()}
+        for name, (number, _) in (RECIPES | TUNNELS).items()}
     return {**names, panel.NAME: (panel.ADDRESS4,), panel.AT_HOME: (topology.LAN_ROUTER4,)}
 
 

@@ -24,6 +24,9 @@ class Cert:
     key: Path
 
 
+SIGNS = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # OpenVPN insists that it is there
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """Signs leaf certificates. `file` is the CA certificate, for SSL_CERT_FILE."""
@@ -43,7 +46,9 @@ class Authority:
         builder = _builder(names[0], self.certificate.subject, key, self.key, shift, lasting)
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]  # OpenVPN's clients have one too
+        builder = builder.add_extension(x509.ExtendedKeyUsage(uses), False)
+        builder = builder.add_extension(SIGNS, False)
         made = Cert(directory / f"{stem}.pem", directory / f"{stem}.key")
         _write(made, builder.sign(self.key, hashes.SHA256()), key)
         return made

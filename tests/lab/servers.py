@@ -14,9 +14,15 @@ from .net import Host, LabError, Net, wait_until
 from .pki import Authority
 from .recipes import RECIPES, Json, Recipe, Seat
 from .topology import RESOLVERS4, server_host
+from .tunnels import TUNNELS, ZONE
 
 RUN_XRAY = "import sys, xray; xray.startFromJSON(sys.stdin.read())"
 START_SECONDS = 10.0
+OPENVPN_UP = """
+echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+nft add table inet nat; nft flush table inet nat
+nft 'table inet nat { chain post { type nat hook postrouting priority 100; iifname tun0 oifname eth0 masquerade; }; }'
+"""
 WIREGUARD_UP = """
 echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 wg setconf wg0 /dev/stdin
@@ -108,6 +114,16 @@ class Server:
                 said = (self.host.directory / "wireguard-go.log").read_text()[-500:]
                 raise LabError(f"{e}; exited with {self.child.poll()}; wg: {words}; wireguard-go: {said}") from e
             self.host.run(["sh", "-ec", WIREGUARD_UP], input=str(self.recipe.inbound["conf"]))
+        elif self.recipe.engine == "openvpn":
+            self.host.sh(OPENVPN_UP)
+            self.child = self.host.popen(["openvpn", "--config", "stdin"], log=self.name, stdin=subprocess.PIPE)
+            assert self.child.stdin
+            with self.child.stdin as pipe:
+                pipe.write(str(self.recipe.inbound["conf"]))
+        elif self.recipe.engine == "iodine":
+            self.host.sh(OPENVPN_UP.replace("tun0", "dns0"))
+            argv = ["iodined", "-f", "-c", "-n", self.address4, "10.53.0.1/24", ZONE]
+            self.child = self.host.popen(argv, log=self.name, env={"IODINED_PASS": self.recipe.inbound["password"]})
         else:
             # Xray's freedom refuses private ranges by default, and documentation ranges count as such (PR 6027).
             free = {"protocol": "freedom", "settings": {"finalRules": [{"action": "allow"}]}}
@@ -154,8 +170,8 @@ class Server:
 
 
 def make_server(net: Net, ca: Authority, name: str) -> Server:
-    """The server of this kind (a key of RECIPES) on a new machine, not yet started."""
-    number, recipe = RECIPES[name]
+    """The server of this kind (a key of RECIPES or TUNNELS) on a new machine, not yet started."""
+    number, recipe = (RECIPES | TUNNELS)[name]
     host = server_host(net, f"server-{name}", number)
     address4, address6, hostname = f"203.0.113.{number}", f"2001:db8:113::{number}", f"{name}.servers.example"
     cert = ca.issue(host.directory, "server", [hostname, address4, address6])

@@ -75,7 +75,8 @@ def scene(lab: Lab, inner: str, outer: str, *others: str, pps: int = LEAST) -> I
         verdict = capture.stop()
     print(verdict, load.counts().answered)
     assert verdict.clean, str(verdict)
-    heavy_enough(load)
+    if pps == LEAST:
+        heavy_enough(load)
 
 
 def state(box: Box, name: str) -> str:
@@ -140,7 +141,7 @@ def test_an_inner_one_that_is_dead_is_left_and_the_outer_one_carries_the_househo
         inner.host.sh("ip link set eth0 down")
         try:
             box.wait_open("trojan", 15)
-            assert downs(box) == ["ss2022"]
+            assert downs(box) == ["ss2022"], box.ask("GET", "/log")
         finally:
             inner.host.sh("""ip link set eth0 up; ip -6 addr add 2001:db8:113::12/64 dev eth0 nodad
 ip route replace default via 203.0.113.1; ip -6 route replace default via 2001:db8:113::1""")

@@ -7,7 +7,6 @@ from ipaddress import ip_address
 
 import pytest
 
-from routerd.links import parse
 from routerd.model import UPSTREAM_SLOT, Down, Link, Starting, State, Tproxy, Up, beneath, mark
 from routerd.plan import plan
 from routerd.settings import Settings, SettingsError, parse_settings
@@ -64,15 +63,21 @@ def test_what_makes_no_sense_is_refused_with_its_reason(entries: list[tuple[str,
     assert str(caught.value) == why
 
 
-def test_what_needs_udp_is_refused_inside_what_carries_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kind so far carries no UDP at all: this one is told so."""
-    outer = parse(TROJAN).transport
-    way = replace(outer.launch("x", 1).exit, udp=False)
-    launch = type(outer).launch
-    monkeypatch.setattr(type(outer), "launch", lambda *a, **k: replace(launch(*a, **k), exit=way))
+def test_what_needs_udp_is_refused_inside_what_carries_none() -> None:
+    http = "http://192.0.2.9:8080"
     with pytest.raises(SettingsError, match="via: 'b': it carries no UDP, which wireguard needs"):
-        settings(("a", WG.format(mtu=1420), "b"), ("b", TROJAN, ""))
-    assert settings(("a", SS, "b"), ("b", TROJAN, "")).via == {"a": "b"}
+        settings(("a", WG.format(mtu=1420), "b"), ("b", http, ""))
+    found = settings(("a", SS, "b"), ("b", http, ""))
+    (inner, _) = (launch.exit for launch in plan(found, standing(found), LEASES).launches)
+    assert isinstance(inner, Tproxy)
+    assert not inner.udp
+
+
+def test_a_dns_tunnel_travels_inside_nothing_and_others_inside_it() -> None:
+    dns = "iodine://x@192.0.2.53?domain=t.example"
+    with pytest.raises(SettingsError, match="iodine cannot be told another way"):
+        settings(("a", dns, "b"), ("b", SS, ""))
+    assert settings(("a", WG.format(mtu=1420), "b"), ("b", dns, "")).via == {"a": "b"}
 
 
 def test_three_inside_each_other_are_carried() -> None:

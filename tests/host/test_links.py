@@ -1,0 +1,48 @@
+"""Links that other engines have addressed: of what a server gave, single addresses stay, and none of the household's."""
+
+from ipaddress import ip_interface
+
+from pyroute2 import AsyncIPRoute
+
+from routerd.host.links import Links
+from routerd.model import Launch, Link
+from tests.host.namespace import alone, household, sh
+from tests.host.test_routing import with_netlink
+
+LAN = (ip_interface("192.168.77.1/24"), ip_interface("fd77:77:77::1/64"))
+LAUNCH = Launch("vpn", 3, ("openvpn",), Link("cw-3", (), 1400, families=(4, 6)), ())
+GIVEN = (
+    *("10.8.0.2/24", "10.9.0.6 peer 10.9.0.5", "11.0.0.1/1", "fd08::1000/64"),
+    *("192.168.77.11/32", "192.168.77.12/8", "fd77:77:77::b/64"),
+)
+
+
+async def apply(netlink: AsyncIPRoute) -> None:
+    assert await Links(kernel=True).apply(netlink, [LAUNCH], LAN) == []
+
+
+@alone
+def test_what_a_server_gave_is_narrowed_and_the_households_taken_away() -> None:
+    household()
+    sh("ip link add cw-3 type veth peer name far; ip link set cw-3 up")
+    for address in GIVEN:
+        sh(f"ip addr add {address} dev cw-3")
+    assert "cw-3" in sh("ip route")
+    for _ in range(2):
+        with_netlink(apply)
+        found = [line.split()[3] for line in sh("ip -o addr show dev cw-3 scope global").splitlines()]
+        assert sorted(found) == ["10.8.0.2/32", "10.9.0.6/32", "11.0.0.1/32", "fd08::1000/128"]
+        assert "cw-3" not in sh("ip route")
+        assert [line for line in sh("ip -6 route show dev cw-3").splitlines() if "/64" in line and "fe80" not in line] == []
+        assert "mtu 1400" in sh("ip link show cw-3")
+
+
+@alone
+def test_a_link_that_its_engine_has_not_made_is_not_made_by_us() -> None:
+    household()
+
+    async def missing(netlink: AsyncIPRoute) -> None:
+        assert await Links(kernel=True).apply(netlink, [LAUNCH], LAN) == ["cw-3"]
+
+    with_netlink(missing)
+    assert "cw-3" not in sh("ip link")

@@ -1,0 +1,55 @@
+"""Servers of tunnels that no plain client of ours speaks: as recipes.py, but their client is the product alone."""
+
+import secrets
+from collections.abc import Callable
+
+from .recipe import Recipe, Seat, bracket
+
+
+def _static_key() -> str:
+    """As `openvpn --genkey secret` writes it."""
+    digits = secrets.token_hex(256)
+    lines = [digits[at:at + 32] for at in range(0, 512, 32)]
+    return "\n".join(["-----BEGIN OpenVPN Static key V1-----", *lines, "-----END OpenVPN Static key V1-----"])
+
+
+def _openvpn(seat: Seat, proto: str, wrapped: str) -> Recipe:
+    """Client and server have certificates of the lab's CA; the client its name and password too. The link is a file."""
+    key, ca, cert, private = _static_key(), seat.ca.read_text(), seat.cert.cert.read_text(), seat.cert.key.read_text()
+    direction = {"tls-auth": ("key-direction 0\n", "key-direction 1\n")}.get(wrapped, ("", ""))
+    conf = (f"mode server\ntls-server\ndev tun0\ndev-type tun\nproto {proto}6{'-server' if proto == 'tcp' else ''}\n"
+            f"port 1194\ntopology subnet\nserver 10.8.0.0 255.255.255.0\nserver-ipv6 fd08::/64\ndh none\n"
+            f"verify-client-cert require\nverb 3\nkeepalive 5 30\n"
+            f'push "redirect-gateway def1 ipv6"\npush "dhcp-option DNS 192.0.2.53"\npush "route 198.51.100.0 255.255.255.0"\n'
+            f"{direction[0]}<{wrapped}>\n{key}\n</{wrapped}>\n<ca>\n{ca}</ca>\n<cert>\n{cert}</cert>\n<key>\n{private}</key>\n")
+
+    def link(host: str) -> str:
+        return (f"client\ndev tun\nproto {proto}\nremote {host} 1194\nresolv-retry infinite\nnobind\n"
+                f"persist-key\npersist-tun\nremote-cert-tls server\nverify-x509-name {seat.hostname} name\n"
+                f"script-security 2\nup /etc/openvpn/update-resolv-conf\nverb 3\n{direction[1]}"
+                f"<{wrapped}>\n{key}\n</{wrapped}>\n<ca>\n{ca}</ca>\n<cert>\n{cert}</cert>\n<key>\n{private}</key>\n")
+
+    return Recipe("openvpn", 1194, (proto,), {"conf": conf}, lambda host: {}, link)
+
+
+def openvpn(seat: Seat) -> Recipe:
+    return _openvpn(seat, "udp", "tls-crypt")
+
+
+def openvpn_tcp(seat: Seat) -> Recipe:
+    return _openvpn(seat, "tcp", "tls-auth")
+
+
+ZONE = "t.example"  # the resolvers ask the machine of number 62 about it
+
+
+def iodine(seat: Seat) -> Recipe:
+    """The authority of a zone; a client may ask it, or a resolver."""
+    password = secrets.token_urlsafe(12)
+    return Recipe("iodine", 53, ("udp",), {"password": password}, lambda host: {},
+                  lambda host: f"iodine://{password}@{bracket(host)}?domain={ZONE}#iodine")
+
+
+TUNNELS: dict[str, tuple[int, Callable[[Seat], Recipe]]] = {
+    "openvpn": (60, openvpn), "openvpn-tcp": (61, openvpn_tcp), "iodine": (62, iodine),
+}
