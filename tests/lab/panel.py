@@ -19,7 +19,7 @@ from .net import Host, wait_until
 from .pki import Authority
 from .topology import server_host
 
-NUMBER = 40
+NUMBER = 90
 ADDRESS4, NAME = f"203.0.113.{NUMBER}", "panel.servers.example"
 AT_HOME = "home.servers.example"  # a name that leads into the household
 TOKEN = "t0ken-of-the-household"

@@ -186,7 +186,7 @@ def test_a_switch_to_a_node_carries_the_household_when_the_transport_is_gone(lab
 
 WRONG = {
     "page": "web page", "empty": "no node", "garbage": "no node", "status 403": "status 403", "truncated": "",
-    "unframed": "whole", "endless": "larger", "bomb": "", "redirect https://203.0.113.40/sub/a": "next",
+    "unframed": "whole", "endless": "larger", "bomb": "", "redirect https://203.0.113.90/sub/a": "next",
 }
 
 
@@ -237,9 +237,9 @@ def test_fault_62_the_last_good_list_outlives_a_restart_and_is_the_owners_alone(
 
 
 LEADS = (
-    "file:///etc/passwd", "http://203.0.113.40/sub", "https://127.0.0.1/", "https://[::1]/", "https://169.254.169.254/",
+    "file:///etc/passwd", "http://203.0.113.90/sub", "https://127.0.0.1/", "https://[::1]/", "https://169.254.169.254/",
     "https://192.168.77.1/", "https://2130706433/", "https://0177.0.0.1/", "https://0x7f.1/",
-    "https://[::ffff:192.168.77.1]/", "https://home.servers.example/", "gopher://203.0.113.40/", "data:text/plain,ss://x",
+    "https://[::ffff:192.168.77.1]/", "https://home.servers.example/", "gopher://203.0.113.90/", "data:text/plain,ss://x",
 )
 
 
