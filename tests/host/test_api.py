@@ -18,6 +18,9 @@ from tests.lab.box import NO_CLOCK
 
 LINK = "trojan://s3cr3t@192.0.2.1:443?sni=example.org#home"
 SETTINGS = """# the owner's words: stay
+[policy]
+builtin = false
+
 [wan]
 interface = "eth0"   # towards the provider
 
