@@ -449,7 +449,8 @@ def _slots(settings: Settings, state: State) -> Mapping[str, int]:
     own = {name for name, entry in settings.transports.items() if not entry.group}
     last = LAST_SLOT - (SHARED_SLOTS if settings.subscriptions else 0)
     kept = {name: slot for name, slot in state.slots.items() if name in own and slot <= last}
-    free = iter(sorted(set(range(1, last + 1)) - set(kept.values())))
+    taken = set(kept.values())
+    free = (slot for slot in range(1, last + 1) if slot not in taken)
     lasting = {name: kept[name] if name in kept else next(free) for name in settings.transports if name in own}
     return MappingProxyType(lasting | _shared(settings, state))
 
