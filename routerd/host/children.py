@@ -25,7 +25,6 @@ from routerd.model import ENGINES
 NOBODY = 65534
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
 EARLY = 2.0  # seconds: a child that ends this soon could not start, and its last line says why
-INSISTING = ("iodine",)  # will not run but as root: so it does, in a group of its own and without root's powers
 PRIVILEGED = ("wireguard-go",)  # makes its interface through /dev/net/tun and its socket under /var/run
 
 
@@ -80,7 +79,7 @@ class Children:
             argv = engines.resolve(child.argv)
             uid = user(argv, child)
             process = await asyncio.create_subprocess_exec(
-                *confined(argv, child.argv[0], uid, child.uid),
+                *confined(argv, child.argv[0], uid),
                 stdin=PIPE,
                 stdout=DEVNULL,
                 stderr=PIPE,
@@ -143,11 +142,10 @@ def _reset(running: _Running) -> None:
 def user(argv: tuple[str, ...], child: Child) -> int:
     """Whom it runs as: itself where it can, us where it must (or where we are not root either)."""
     ours = os.geteuid()
-    return child.uid if ours == 0 and child.argv[0] not in (*PRIVILEGED, *INSISTING) and reachable(argv) else ours
+    return child.uid if ours == 0 and child.argv[0] not in PRIVILEGED and reachable(argv) else ours
 
 
-def confined(argv: tuple[str, ...], engine: str, uid: int, group: int = NOBODY) -> tuple[str, ...]:
-    """`group`: of those that insist on being root."""
+def confined(argv: tuple[str, ...], engine: str, uid: int) -> tuple[str, ...]:
     prefix = ["setpriv", "--pdeathsig", "SIGKILL"]
     if engine not in PRIVILEGED and os.geteuid() == 0:
         prefix += [
@@ -158,8 +156,6 @@ def confined(argv: tuple[str, ...], engine: str, uid: int, group: int = NOBODY) 
         ]
         if uid:
             prefix += ["--reuid", str(uid), "--regid", str(NOBODY), "--clear-groups"]
-        elif engine in INSISTING:
-            prefix += ["--regid", str(group), "--clear-groups"]
     return (*prefix, "--", *argv)
 
 

@@ -17,7 +17,6 @@ from routerd.links.bridges import bridges, is_bridge, tor, tor_link
 from routerd.links.http import http, http_link
 from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
-from routerd.links.iodine import iodine, iodine_link
 from routerd.links.ovpn import ovpn, ovpn_link
 from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
 from routerd.links.shadowtls import shadowtls_link
@@ -59,7 +58,6 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "http": http,
     "https": http,
     "trojan-go": trojan_go,
-    "iodine": iodine,
     "tor": tor,
 }
 
@@ -78,7 +76,6 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
     "socks": socks_link,
     "http": http_link,
     "openvpn": ovpn_link,
-    "iodine": iodine_link,
     "tor": tor_link,
 }
 

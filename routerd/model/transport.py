@@ -105,10 +105,9 @@ class Launch:
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
-    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `grouped`: the
-    engine cannot mark them; the ruleset does, by the group that the engine alone runs as (ENGINES plus the slot).
-    `marks` False: the same by its user, for an engine that runs as one. `asks`: it looks up names by itself. `keeps`:
-    it has files that outlive a restart, in its working directory.
+    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `marks` False: the
+    engine cannot mark them; the ruleset does, by the user that it alone runs as (ENGINES plus the slot). `asks`: it
+    looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory.
     """
 
     name: str
@@ -118,7 +117,6 @@ class Launch:
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
     via: int = UPSTREAM_SLOT
-    grouped: bool = False
     marks: bool = True
     asks: bool = False
     keeps: bool = False

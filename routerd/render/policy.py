@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, ENGINES, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
+from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
 from routerd.render import exits
 from routerd.render.guard import Ports
 from routerd.render.words import (
@@ -88,7 +88,7 @@ def policy(p: Policy) -> str:
         base("forward", "filter", "forward", 0, _routed(p, links)),
         base("input", "filter", "input", 0, _ports("iifname", "for_box_from", p.ports, links)),
         base("output", "filter", "output", 0, _ports("oifname", "box_to", p.ports, links)),
-        base("own", "route", "output", -150, [*exits.own(p.ports.wan, launches), *_marked(plain)]),
+        base("own", "route", "output", -150, exits.own(p.ports.wan, launches)),
         base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
         base("own_names", "nat", "output", -100, _own_names(p)),
         base("translate", "nat", "postrouting", 100, _masquerade(p)),
@@ -338,14 +338,6 @@ def _for_box_from_lo(inside: Sequence[Launch]) -> list[str]:
 
 def _box_to_lo(inside: Sequence[Launch]) -> list[str]:
     return [*_into_another(inside), *_not_home(), rule("accept", "the box to itself")]
-
-
-def _marked(launches: Sequence[Launch]) -> list[str]:
-    grouped = {launch.slot: launch for launch in launches if launch.grouped}
-    return [
-        rule(f"meta skgid {ENGINES + slot} {place} {set_mark(UPSTREAM_SLOT)}", "its engine sets no mark")
-        for slot, place in _places("d", list(grouped.values()))
-    ]
 
 
 def _into_another(inside: Sequence[Launch], pin: str = "") -> list[str]:

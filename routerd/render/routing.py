@@ -59,11 +59,6 @@ def _rules(
     # The box's own, unmarked: DHCP, and what is directly connected. Nothing else.
     if family == 4:
         yield Rule(family, 5230, MAIN, iif="lo", ports=(68, 67))
-    for to in sorted(
-        {u.address for launch in launches if launch.grouped for u in launch.upstreams if u.address}, key=str
-    ):
-        if to.version == family:  # what has no mark yet where it is routed first: the ruleset gives it one, or drops it
-            yield Rule(family, 5235, MAIN, iif="lo", to=f"{to}/{to.max_prefixlen}")
     yield Rule(family, 5240, MAIN, iif="lo", suppress_default=True)
     yield Rule(family, 5250, None, iif="lo")
 

@@ -32,7 +32,7 @@ def why_not(inner: Transport, outer: Transport) -> str:
     """Why `inner` cannot travel inside `outer`; empty where it can."""
     launch, way = outline(inner), outline(outer).exit
     needed = launch.upstreams
-    if launch.grouped or not launch.marks:
+    if not launch.marks:
         return f"{inner.kind} cannot be told another way, so it travels inside nothing"
     if any(passes(upstream, way) for upstream in needed):
         return ""

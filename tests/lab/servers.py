@@ -14,7 +14,7 @@ from .net import Host, LabError, Net, wait_until
 from .pki import Authority
 from .recipes import RECIPES, Json, Recipe, Seat
 from .topology import RESOLVERS4, server_host
-from .tunnels import TUNNELS, ZONE
+from .tunnels import TUNNELS
 
 RUN_XRAY = "import sys, xray; xray.startFromJSON(sys.stdin.read())"
 START_SECONDS = 10.0
@@ -120,10 +120,6 @@ class Server:
             assert self.child.stdin
             with self.child.stdin as pipe:
                 pipe.write(str(self.recipe.inbound["conf"]))
-        elif self.recipe.engine == "iodine":
-            self.host.sh(OPENVPN_UP.replace("tun0", "dns0"))
-            argv = ["iodined", "-f", "-c", "-n", self.address4, "10.53.0.1/24", ZONE]
-            self.child = self.host.popen(argv, log=self.name, env={"IODINED_PASS": self.recipe.inbound["password"]})
         else:
             # Xray's freedom refuses private ranges by default, and documentation ranges count as such (PR 6027).
             free = {"protocol": "freedom", "settings": {"finalRules": [{"action": "allow"}]}}

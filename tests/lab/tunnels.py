@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 
-from .recipe import Recipe, Seat, bracket
+from .recipe import Recipe, Seat
 
 
 def _static_key() -> str:
@@ -40,16 +40,6 @@ def openvpn_tcp(seat: Seat) -> Recipe:
     return _openvpn(seat, "tcp", "tls-auth")
 
 
-ZONE = "t.example"
-
-
-def iodine(seat: Seat) -> Recipe:
-    """The authority of a zone; a client may ask it, or a resolver."""
-    password = secrets.token_urlsafe(12)
-    return Recipe("iodine", 53, ("udp",), {"password": password}, lambda host: {},
-                  lambda host: f"iodine://{password}@{bracket(host)}?domain={ZONE}#iodine")
-
-
 TUNNELS: dict[str, tuple[int, Callable[[Seat], Recipe]]] = {
-    "openvpn": (60, openvpn), "openvpn-tcp": (61, openvpn_tcp), "iodine": (62, iodine),
+    "openvpn": (60, openvpn), "openvpn-tcp": (61, openvpn_tcp),
 }

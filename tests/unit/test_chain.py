@@ -74,13 +74,6 @@ def test_what_needs_udp_is_refused_inside_what_carries_none() -> None:
     assert not inner.udp
 
 
-def test_a_dns_tunnel_travels_inside_nothing_and_others_inside_it() -> None:
-    dns = "iodine://x@192.0.2.53?domain=t.example"
-    with pytest.raises(SettingsError, match="iodine cannot be told another way"):
-        settings(("a", dns, "b"), ("b", SS, ""))
-    assert settings(("a", WG.format(mtu=1420), "b"), ("b", dns, "")).via == {"a": "b"}
-
-
 def test_tor_travels_inside_nothing_and_others_inside_it() -> None:
     with pytest.raises(SettingsError, match="tor cannot be told another way"):
         settings(("a", TOR, "b"), ("b", TROJAN, ""))

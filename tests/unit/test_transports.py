@@ -50,9 +50,6 @@ def stdin_shown(text: str) -> object:
     return json.loads(text) if text.startswith("{") else text.splitlines() if text else ""
 
 
-NOT_MARKING = ("iodine",)  # the ruleset does it for them
-
-
 def exit_shown(exit: Tproxy | Link) -> object:
     match exit:
         case Tproxy(port, udp, ipv6):
@@ -78,9 +75,6 @@ def test_every_kind_has_a_golden_folder() -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_engines_own_packets_carry_the_mark_of_the_way_they_go(folder: Path, via: int) -> None:
     launch = transport(folder).launch("golden", SLOT, via)
-    assert launch.grouped == (launch.argv[0] in NOT_MARKING)
-    if launch.grouped:
-        return
     match launch.argv[0]:
         case "sing-box":
             # One that goes through another one opens no connection of its own.
