@@ -15,16 +15,17 @@ trap 'exit 1' HUP INT TERM
 
 live() { [ -z "$root" ]; }
 
+as_root() { "$@"; }
+# shellcheck source=tools/quietly.sh
+. tools/quietly.sh
+
 install_packages() {
-    packages=$(sed -n 's/^run  *//p' packages.txt)
+    missing=""
+    for package in $(sed -n 's/^run  *//p' packages.txt); do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
     # shellcheck disable=SC2086
-    if [ "$(dpkg-query -W -f '${Status}\n' $packages 2>/dev/null | grep -c 'ok installed')" = "$(echo "$packages" | wc -l)" ]; then return; fi
-    new_tor=$(dpkg-query -W -f '${Status}' tor 2>/dev/null | grep -q 'ok installed' || echo tor)
-    apt-get update -q >/dev/null
-    # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $packages >/dev/null
-    # Ours is a child of the daemon; the package's own would try to reach its network too.
-    [ -z "$new_tor" ] || systemctl disable -q --now tor
+    [ -z "$missing" ] || install_quietly $missing
 }
 
 # Beside the one in use, then in its place: the daemon starts engines out of it at any time.

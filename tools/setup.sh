@@ -8,26 +8,17 @@ as_root() {
     else echo "setup: $1 needs root, and there is no sudo; run this as root once" >&2; exit 1; fi
 }
 
+# shellcheck source=tools/quietly.sh
+. tools/quietly.sh
+
 missing=""
 for package in $(sed -n 's/^\(run\|test\)  *//p' packages.txt); do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
     echo "setup: Debian packages:$missing"
-    quiet=/usr/sbin/policy-rc.d
-    if [ ! -e $quiet ]; then
-        trap 'as_root rm -f $quiet' EXIT
-        trap 'exit 1' HUP INT TERM
-        printf '#!/bin/sh\nexit 101\n' | as_root tee $quiet >/dev/null
-        as_root chmod 755 $quiet
-    fi
-    as_root apt-get update -q >/dev/null
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >/dev/null
-    # They would come up at the next boot otherwise.
-    for service in nginx unbound ssh tor; do
-        case "$missing " in *" $service "*) as_root systemctl disable "$service" >/dev/null 2>&1 || true ;; esac
-    done
+    install_quietly $missing
 fi
 
 # Debian's own comes first: engines run as nobody, who cannot enter a Python in somebody's home.
