@@ -28,10 +28,11 @@ TCP_DOWN = Kind("TCP down", "Mbit/s", 0.95)
 TCP_UP = Kind("TCP up", "Mbit/s", 0.95)
 UDP_UP = Kind("UDP up", "Mbit/s", 0.95)
 UDP_DOWN = Kind("UDP down", "Mbit/s", 0.95)
-UDP_FLOOD = Kind("UDP up, as fast as it is sent", "Mbit/s", None)
+UDP_FLOOD = Kind("UDP up, as fast as it is sent", "Mbit/s", 0.95)
+UDP_FLOOD_DOWN = Kind("UDP down, as fast as it is sent", "Mbit/s", 0.95)
 UDP_SHARE = Kind("UDP up, 20 Mbit/s, delivered", "%", 0.95)
 CONNECTIONS = Kind("new TCP connections", "1/s", 0.9)
-KINDS = (TCP_DOWN, TCP_UP, UDP_UP, UDP_DOWN, UDP_FLOOD, UDP_SHARE, CONNECTIONS)
+KINDS = (TCP_DOWN, TCP_UP, UDP_UP, UDP_DOWN, UDP_FLOOD, UDP_FLOOD_DOWN, UDP_SHARE, CONNECTIONS)
 OVER_TCP = (TCP_DOWN, TCP_UP, CONNECTIONS)
 DATAGRAMS = (UDP_UP, UDP_DOWN)
 MORE = 1.25  # times what is carried is offered: it is full, and what it has to throw away does not take over
@@ -51,6 +52,8 @@ def measure(phone: Host, kind: Kind, seconds: int, offered: float = 0) -> float:
             return _mbits(_udp(phone, seconds, rate, "-R"))
         case UDP_FLOOD.name:
             return _mbits(_udp(phone, seconds, "0"))
+        case UDP_FLOOD_DOWN.name:
+            return _mbits(_udp(phone, seconds, "0", "-R"))
         case UDP_SHARE.name:
             return 100 - float(_udp(phone, seconds, "20M")["lost_percent"])
         case _:

@@ -105,9 +105,9 @@ class Launch:
 
     `argv[0]` is an engine's name (`sing-box`, `xray`, `wireguard-go`), found on the box by host/engines.py. `stdin`
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
-    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `marks` False: the
-    engine cannot mark them; the ruleset does, by the user that it alone runs as (ENGINES plus the slot). `asks`: it
-    looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory.
+    carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `marks` False:
+    the engine cannot mark them; the ruleset does, by the user that it alone runs as (ENGINES plus the slot). `asks`:
+    it looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory.
     """
 
     name: str

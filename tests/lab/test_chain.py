@@ -60,7 +60,7 @@ def test_a_household_goes_through_both_and_the_provider_sees_the_outer_one_alone
 
 
 @contextmanager
-def scene(lab: Lab, inner: str, outer: str, *others: str, pps: int = LEAST) -> Iterator[Box]:
+def scene(lab: Lab, inner: str, outer: str, *others: str) -> Iterator[Box]:
     """The household sends all the while, and nothing may be seen but the packets of the outer one and of `others`."""
     prove_the_detector(lab)
     servers = [fresh(lab, name) for name in (outer, *others)]
@@ -68,15 +68,14 @@ def scene(lab: Lab, inner: str, outer: str, *others: str, pps: int = LEAST) -> I
         box.wait_warm(2 + len(others))
         box.wait_open(inner)
         capture = lab.capture(servers, bulk=True)
-        with Load(lab, udp_pps=pps, tcp_per_s=pps / 20) as load:
+        with Load(lab, udp_pps=LEAST, tcp_per_s=LEAST / 20) as load:
             wait_until(lambda: sum(load.counts().answered.values()) > 300, 15, "the household is served")
             yield box
         box.stop()
         verdict = capture.stop()
     print(verdict, load.counts().answered)
     assert verdict.clean, str(verdict)
-    if pps == LEAST:
-        heavy_enough(load)
+    heavy_enough(load)
 
 
 def state(box: Box, name: str) -> str:
@@ -123,7 +122,7 @@ def test_an_outer_one_that_another_needs_is_not_removed_and_when_it_is_disabled_
 @pytest.mark.parametrize("refused", [False, True], ids=["in silence", "by reset"])
 def test_a_blocked_outer_one_moves_both_and_the_inner_one_is_not_blamed(lab: Lab, refused: bool) -> None:
     outer = lab.server("trojan")
-    with scene(lab, "ss2022", "trojan", "wireguard", pps=100) as box:
+    with scene(lab, "ss2022", "trojan", "wireguard") as box:
         blocked = censor.ip_drop([outer.address4, outer.address6])
         # Chrome's ClientHello takes two packets, in any order: who does not put them together sees every other name.
         with lab.censor(censor.sni_reset([outer.hostname], reassemble=True) if refused else blocked):
@@ -137,7 +136,7 @@ def test_a_blocked_outer_one_moves_both_and_the_inner_one_is_not_blamed(lab: Lab
 
 
 def test_an_inner_one_that_is_dead_is_left_and_the_outer_one_carries_the_household(lab: Lab) -> None:
-    with scene(lab, "ss2022", "trojan", pps=100) as box:
+    with scene(lab, "ss2022", "trojan") as box:
         inner = lab.server("ss2022")
         inner.host.sh("ip link set eth0 down")
         try:

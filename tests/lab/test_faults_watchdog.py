@@ -21,8 +21,6 @@ from .verdict import openings
 
 __all__ = ["SERVERS"]
 DETECTED, SERVED = 10.0, 15.0  # seconds
-# What freezes is seen by steady flows that break: once in a while they take their time, on a busy machine.
-SLOWLY = (15.0, 20.0)
 KNOCKS = 2000  # frames to one server in a minute of an outage that is young; the older it is, the fewer
 LEFT_ALONE = 45.0  # seconds for which a blocked server is watched
 
@@ -216,7 +214,7 @@ def films(lab: Lab) -> Iterator[None]:
 def test_fault_23_the_active_transport_is_blocked(lab: Lab, name: str, strike: Callable[[Server], Censor]) -> None:
     server, second = lab.server(name), "ss2022" if name == "trojan" else "trojan"
     with home(lab, [name, second]) as box, scene(lab, box) as found, films(lab):
-        with left_and_served(found, lab.censor(strike(server)), *(SLOWLY if strike is _frozen else (DETECTED, SERVED))):
+        with left_and_served(found, lab.censor(strike(server))):
             if strike is _reset:
                 _is_left_alone(found, server)
 

@@ -109,21 +109,21 @@ def test_the_table_knows_only_words_that_evidence_has() -> None:
 
 
 @given(EVIDENCE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_there_is_always_a_verdict_with_words_for_it(evidence: Evidence) -> None:
     verdict = judge(evidence)
     assert verdict.title and verdict.explanation and verdict.cure
 
 
 @given(EVIDENCE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nobody_is_blamed_where_every_control_failed_too(evidence: Evidence) -> None:
     failed = replace(evidence, opens="failed", body_opens="failed", http_opens="failed", udp_opens="failed")
     assert judge(failed).code not in BLAMES
 
 
 @given(EVIDENCE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_without_any_control_only_names_and_the_cover_name_can_blame(evidence: Evidence) -> None:
     alone = replace(evidence, opens="untried", body_opens="untried", http_opens="untried", udp_opens="untried")
     code = judge(alone).code
@@ -132,14 +132,14 @@ def test_without_any_control_only_names_and_the_cover_name_can_blame(evidence: E
 
 
 @given(EVIDENCE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nobody_is_blamed_who_disturbed_nothing(evidence: Evidence) -> None:
     free = replace(evidence, dns="ok", tcp="ok", cover="ok", tls="ok", body="ok", http="ok", udp="ok")
     assert judge(free).code not in BLAMES
 
 
 @given(EVIDENCE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_line_is_never_at_fault_while_a_transport_carries(evidence: Evidence) -> None:
     carried = replace(evidence, line="up", clock="right", opens="ok")
     assert judge(carried).code not in ("wan_down", "no_lease", "captive_portal", "national_network_only")

@@ -321,7 +321,7 @@ def test_arbitrary_text_never_raises_anything_else(text: str) -> None:
         pass
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=300)
 @given(
     st.sampled_from([w[1] for w in WRONG if w[1].startswith('"')]),
     st.text(st.characters(exclude_characters='"\\', exclude_categories=("Cs", "Cc"))),
@@ -330,7 +330,7 @@ def test_arbitrary_text_in_the_place_of_a_value_never_passes_the_wall(old: str, 
     attempt(changed(old, f'"{new}"').encode())
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=300)
 @given(st.text(max_size=40), st.sampled_from(["9.9.9.9", "[2620:fe::fe]", "/dns-query", "443"]))
 def test_arbitrary_text_within_a_resolver_never_passes_the_wall(new: str, old: str) -> None:
     escaped = "".join(f"\\U{ord(c):08x}" for c in new if not 0xD800 <= ord(c) < 0xE000)
