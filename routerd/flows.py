@@ -7,7 +7,7 @@ what new ones ask is taken, acknowledged, and never answered: packets come back,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -66,17 +66,21 @@ def mute(flows: Flows, now: float) -> bool:
     return not any(s.received and s.born >= opened[-SEVERAL] for s in flows.values())
 
 
-def _broke_together(seen: Iterable[Seen], now: float) -> bool:
+def _broke_together(seen: Collection[Seen], now: float) -> bool:
     broke = sorted(s.grown for s in seen if s.flowed >= STEADY and QUIET <= now - s.grown < FORGOTTEN)
     return any(b - a <= TOGETHER for a, b in pairwise(broke))
 
 
-def _stopped_at_one_size(seen: Iterable[Seen], now: float) -> bool:
-    # Who waits for a page hangs up soon: quiet for a look will do.
-    sizes = sorted(s.received for s in seen if LEAST <= s.received <= MOST and 0 < now - s.grown < FORGOTTEN)
-    return any(b - a <= SAME for a, b in zip(sizes, sizes[MANY - 1 :], strict=False))
+def _stopped_at_one_size(seen: Collection[Seen], now: float) -> bool:
+    # Who waits for a page hangs up soon: quiet for a look will do. But a page that many have asked for is of one size
+    # too: what went on beyond that size meanwhile shows that nothing is cut there. Steady ones may just have begun
+    # together; when they break, it is for longer.
+    quiet = (s for s in seen if s.flowed < STEADY and 0 < now - s.grown < FORGOTTEN)
+    sizes = sorted(s.received for s in quiet if LEAST <= s.received <= MOST)
+    passed = max((s.received for s in seen if now - s.grown < QUIET), default=0)
+    return any(b - a <= SAME and passed <= a + SAME for a, b in zip(sizes, sizes[MANY - 1 :], strict=False))
 
 
-def _only_crawl(seen: Iterable[Seen], now: float) -> bool:
+def _only_crawl(seen: Collection[Seen], now: float) -> bool:
     alive = [s for s in seen if s.grown == now]
     return sum(s.crawled >= SEVERAL for s in alive) >= SEVERAL and not any(s.flowed for s in alive)

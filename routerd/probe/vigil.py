@@ -18,7 +18,7 @@ from routerd.probe.prober import Prober
 from routerd.signals import Watch, begin, look
 
 BUSY, IDLE = 0.15, 0.5  # seconds between looks, while packets move and while none do
-CALM = 2.0  # seconds without a packet
+CALM, LINGER = 2.0, 5.0  # seconds without a packet: until looks are rare, and until connections are not looked at
 FLOWS_EVERY = 0.7  # seconds between looks at the active transport's connections, while packets move
 PAUSE = 1.0  # seconds, while no transport is watched
 REPEAT = 1.0  # seconds until the same sign is said again
@@ -53,7 +53,7 @@ class Vigil:
             self._watches[name], sign = look(watch, sample, now, self.prober.latency(name))
             if sign and (sign != "stalled" or self._may_dwindle(name)):
                 self._say(name, sign, now)
-        if now < self._moved + CALM and now >= self._scanned + FLOWS_EVERY:
+        if now < self._moved + LINGER and now >= self._scanned + FLOWS_EVERY:
             self._scan(now)
 
     def _may_dwindle(self, name: str) -> bool:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from routerd.flows import Flows, mute, scan, stalled
+from routerd.flows import QUIET, Flows, mute, scan, stalled
+from routerd.probe.vigil import FLOWS_EVERY, IDLE, LINGER
 
 EVERY = 0.7  # seconds
 
@@ -55,6 +56,16 @@ def test_connections_that_stop_at_one_size_have_stalled() -> None:
     assert ever_stalled(*([16_000 + 50 * i] * 5 for i in range(6)))
 
 
+def test_one_page_that_many_have_asked_for_has_not_while_something_larger_passes() -> None:
+    pages = ([26_900 + i] * 9 for i in range(8))
+    assert not ever_stalled(flow(17_000, 9, start=30_000), *pages)
+
+
+def test_steady_ones_that_have_begun_together_have_not_between_two_parts() -> None:
+    parts = [5_000, 17_000, 33_000, 33_000, 49_000, 62_000, 62_000, 78_000]
+    assert not ever_stalled(*([size + i for size in parts] for i in range(6)))
+
+
 def test_idle_connections_of_different_sizes_have_not() -> None:
     assert not ever_stalled(*([9_000 * (i + 1)] * 12 for i in range(6)))
 
@@ -86,3 +97,7 @@ def test_connections_that_get_their_answers_late_are_not() -> None:
 
 def test_one_host_that_does_not_answer_is_not() -> None:
     assert not ever_mute([0] * 9, [0] * 9)
+
+
+def test_where_everything_has_stopped_they_are_looked_at_until_it_shows() -> None:
+    assert LINGER >= QUIET + 2 * (FLOWS_EVERY + IDLE)
