@@ -19,7 +19,8 @@ from routerd.host.nft import Nft, NftError, OwnedTable
 from routerd.model import Health, Plan, State, Up
 from routerd.plan import closed, plan
 from routerd.render.guard import GUARD
-from routerd.settings import Settings, SettingsError
+from routerd.settings import Settings
+from routerd.table import SettingsError
 from routerd.watchdog import tend
 from routerd.world import World, prepare_leases
 

@@ -18,9 +18,10 @@ from routerd.file import ConfigFile
 from routerd.memory import Memory
 from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Suspected, Tick, Up
 from routerd.plan import closed, plan
-from routerd.settings import Settings, SettingsError
+from routerd.settings import Settings
 from routerd.status import present, status
 from routerd.subscriptions import changed
+from routerd.table import SettingsError
 from routerd.watchdog import deadline, step, take
 from routerd.world import World, prepare_leases
 

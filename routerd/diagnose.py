@@ -18,11 +18,11 @@ from routerd.daemon import Daemon
 from routerd.diagnosis import Verdict, judge
 from routerd.host.wan import line_of, resolvers_of_provider
 from routerd.model import DIAGNOSE_SLOT, Diagnosing, Up
-from routerd.plan import is_address
 from routerd.probe.around import DIRECT, Around, Notes, Way
 from routerd.probe.examine import Site, examine
 from routerd.probe.server import Server, cause_of
 from routerd.settings import Entry, Settings
+from routerd.table import is_address
 
 ALLOWED = 30.0  # seconds that the ruleset may be open for it
 LONGEST = 28.0  # seconds for all stages

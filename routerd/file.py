@@ -11,7 +11,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from routerd.host.disk import write
-from routerd.settings import BRIDGES, LIMIT, Settings, SettingsError, parse_settings
+from routerd.settings import BRIDGES, LIMIT, Settings, parse_settings
+from routerd.table import SettingsError
 
 SHIPPED = Path(__file__).parent / "data" / BRIDGES
 

@@ -28,9 +28,10 @@ from routerd.model import (
     beneath,
 )
 from routerd.render import dns, guard, policy, routing
-from routerd.search import shared_slots
 from routerd.settings import Settings
+from routerd.slots import shared_slots
 from routerd.subscriptions import is_public
+from routerd.table import is_address
 from routerd.transports import Transport, chain
 
 # Seconds between probes where nothing is suspected: the kernel's signs are free, and come sooner. A probe costs 5 to
@@ -242,10 +243,3 @@ def _in_question(health: Health) -> bool:
 
 def _offers_udp(launch: Launch) -> bool:
     return isinstance(launch.exit, Link) or launch.exit.udp
-
-
-def is_address(text: str) -> bool:
-    try:
-        return bool(ip_address(text))
-    except ValueError:
-        return False

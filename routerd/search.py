@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from routerd.model import LAST_SLOT, SHARED_SLOTS, Down, Health, Starting, State, Up
+from routerd.model import Down, Health, Starting, State, Up
 from routerd.settings import Entry, Settings
 
 HASTE, CALMLY = 4, 3  # nodes that are tried at once: while nothing carries the household, and while something does
@@ -68,11 +68,6 @@ def _is_known(state: State, entry: Entry) -> bool:
 
 def _served(state: State) -> bool:
     return any(isinstance(health, Up) for health in state.health.values())
-
-
-def shared_slots(settings: Settings) -> range:
-    """Those that nodes take in turn."""
-    return range(LAST_SLOT - SHARED_SLOTS + 1, LAST_SLOT + 1) if settings.subscriptions else range(0)
 
 
 def seconds(up: Up) -> float:

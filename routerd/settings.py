@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from routerd.links import LinkError, bridges, configuration, parse
 from routerd.model import LAST_SLOT, PATIENCE, SHARED_SLOTS, beneath
+from routerd.table import SettingsError, Table, is_address, shown, url_problem
 from routerd.transports import SLOW, Transport, chain
 from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
 LEAST_SOURCES, MOST_SOURCES = 3, 8
-SECRET = ("uri", "config", "bridges", "url")  # keys whose values are never shown, of whatever type they are
 BRIDGES = "bridges.txt"  # those that everybody has; read when there is no transport
 LIMIT = 1 << 20  # bytes of clearway.toml
 MOST_SUBSCRIPTIONS = 8
@@ -46,10 +46,6 @@ LARGE = (
     "https://speed.cloudflare.com/__down?bytes=98304",
     "https://www.youtube.com/",
 )
-
-
-class SettingsError(ValueError):
-    """The owner's to mend. The message begins with the key, e.g. `transport[0].uri: ...`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,57 +128,6 @@ def parse_settings(text: str, read: Read) -> Settings:
     return _settings(Table("", table), read)
 
 
-@dataclass(slots=True)
-class Table:
-    """A TOML table being read: each `take` removes a key, and `done` refuses what is left."""
-
-    path: str
-    values: dict[str, Any]
-
-    def fail(self, key: str, why: str) -> SettingsError:
-        return SettingsError(f"{self.path}{key}: {why}")
-
-    def take(self, key: str, kind: type, default: object = None) -> Any:
-        value = self.values.pop(key, default)
-        if value is None and default is None:
-            raise self.fail(key, "is missing")
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            found = f"a {type(value).__name__}" if key in SECRET else _shown(value)
-            raise self.fail(key, f"must be a {kind.__name__}, not {found}")
-        return value
-
-    def table(self, key: str) -> Table:
-        return Table(f"{self.path}{key}.", self.take(key, dict, {}))
-
-    def tables(self, key: str) -> list[Table]:
-        found = self.take(key, list, [])
-        if not all(isinstance(t, dict) for t in found):
-            raise self.fail(key, f"must be written as [[{key}]] tables")
-        return [Table(f"{self.path}{key}[{i}].", t) for i, t in enumerate(found)]
-
-    def strings(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        found = self.take(key, list, list(default))
-        if not all(isinstance(s, str) for s in found):
-            raise self.fail(key, "must be a list of strings")
-        return tuple(found)
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        value = self.take(key, str, allowed[0])
-        if value not in allowed:
-            raise self.fail(key, f"{_shown(value)} is not one of {', '.join(allowed)}")
-        return cast(str, value)
-
-    def number(self, key: str, default: int, low: int, high: int) -> int:
-        value = self.take(key, int, default)
-        if not low <= value <= high:
-            raise self.fail(key, f"{_shown(value)} is not within {low} to {high}")
-        return cast(int, value)
-
-    def done(self) -> None:
-        for key in self.values:
-            raise self.fail(_shown(key).strip("'"), "unknown key; see docs/settings.md for those that exist")
-
-
 def _settings(top: Table, read: Read) -> Settings:
     wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
     watchdog, web, time = top.table("watchdog"), top.table("web"), top.table("time")
@@ -224,11 +169,11 @@ def _transports(tables: list[Table], read: Read) -> Mapping[str, Entry]:
     for table in tables:
         entry = _entry(table, read)
         if entry.name in found:
-            raise table.fail("name", f"{_shown(entry.name)} is taken by another transport; names must differ")
+            raise table.fail("name", f"{shown(entry.name)} is taken by another transport; names must differ")
         found[entry.name] = entry
     for table, entry in zip(tables, found.values(), strict=True):
         if entry.via and (why := _why_not_inside(entry, found)):
-            raise table.fail("via", f"{_shown(entry.via)}: {why}")
+            raise table.fail("via", f"{shown(entry.via)}: {why}")
     return MappingProxyType(found)
 
 
@@ -279,7 +224,7 @@ def _entry(table: Table, read: Read) -> Entry:
     except (LinkError, OSError, ValueError) as e:  # ValueError: a NUL in the path; not UTF-8
         raise table.fail(sources[0], str(e)) from e
     if (kind := table.take("kind", str, transport.kind)) != transport.kind:
-        raise table.fail("kind", f"{_shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
+        raise table.fail("kind", f"{shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
     table.done()
     return Entry(name, transport, enabled, ipv6, via)
 
@@ -302,7 +247,7 @@ def _subscriptions(tables: list[Table]) -> Mapping[str, Subscription]:
     for table in tables:
         made = _subscription(table)
         if made.name in found:
-            raise table.fail("name", f"{_shown(made.name)} is taken by another subscription; names must differ")
+            raise table.fail("name", f"{shown(made.name)} is taken by another subscription; names must differ")
         found[made.name] = made
     return MappingProxyType(found)
 
@@ -332,7 +277,7 @@ def _name(table: Table) -> str:
     name = cast(str, table.take("name", str))
     if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name.startswith("service:"):
         why = "must be 1 to 64 printable characters, without spaces around, and not begin with service:"
-        raise table.fail("name", f"{_shown(name)} {why}")
+        raise table.fail("name", f"{shown(name)} {why}")
     return name
 
 
@@ -342,7 +287,7 @@ def _ifname(table: Table, key: str) -> str:
     if taken or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", name):
         raise table.fail(
             key,
-            f"{_shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, all, default, cw-*)",
+            f"{shown(name)} is not an interface name (letters, digits, '_.-'; at most 15; not lo, all, default, cw-*)",
         )
     return name
 
@@ -351,9 +296,9 @@ def _address4(table: Table) -> IPv4Interface:
     text = table.take("address", str)
     address = _interface(table, "address", text)
     if not isinstance(address, IPv4Interface) or not 8 <= address.network.prefixlen <= 30:
-        raise table.fail("address", f"{_shown(text)} must be an IPv4 address with a prefix of /8 to /30")
+        raise table.fail("address", f"{shown(text)} must be an IPv4 address with a prefix of /8 to /30")
     if address.ip in (address.network.network_address, address.network.broadcast_address):
-        raise table.fail("address", f"{_shown(text)} is the network's own or broadcast address, not a host's")
+        raise table.fail("address", f"{shown(text)} is the network's own or broadcast address, not a host's")
     return address
 
 
@@ -363,7 +308,7 @@ def _address6(table: Table) -> IPv6Interface | None:
         return None
     address = _interface(table, "address6", text)
     if not isinstance(address, IPv6Interface) or address.network.prefixlen != 64:
-        raise table.fail("address6", f"{_shown(text)} must be an IPv6 address with prefix /64 (SLAAC needs 64)")
+        raise table.fail("address6", f"{shown(text)} must be an IPv6 address with prefix /64 (SLAAC needs 64)")
     return address
 
 
@@ -371,9 +316,9 @@ def _interface(table: Table, key: str, text: str) -> IPv4Interface | IPv6Interfa
     try:
         address = ip_interface(text)
     except ValueError as e:
-        raise table.fail(key, f"{_shown(text)} is not an address with a prefix, like 192.168.77.1/24") from e
+        raise table.fail(key, f"{shown(text)} is not an address with a prefix, like 192.168.77.1/24") from e
     if "%" in text or address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local:
-        raise table.fail(key, f"{_shown(text)} cannot be a LAN address")
+        raise table.fail(key, f"{shown(text)} cannot be a LAN address")
     return address
 
 
@@ -404,38 +349,7 @@ def _time_sources(table: Table) -> tuple[str, ...]:
 
 def _check_url(table: Table, key: str, url: str, by_address: bool) -> None:
     problem = url_problem(url, "https://ADDRESS/path" if by_address else "https://HOST/path")
-    if by_address and not (problem.startswith("is not") or _is_address(urlsplit(url).hostname or "")):
+    if by_address and not (problem.startswith("is not") or is_address(urlsplit(url).hostname or "")):
         problem = "must name its host by address, like https://9.9.9.9/dns-query"
     if problem:
-        raise table.fail(key, f"{_shown(url)} {problem}")
-
-
-def url_problem(url: str, allowed: str = "https://HOST/path") -> str:
-    """What is wrong with an https:// address, without quoting it; empty: nothing."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return f"is not a URL like {allowed}"
-    plain = url.isascii() and url.isprintable() and not set(url) & set(" \"'\\<>`{}|^")
-    if parts.scheme != "https" or not plain or not host or parts.username is not None or port == 0:
-        return f"is not a URL like {allowed}"
-    if not _is_address(host) and not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?", host):
-        return "has a host name that is none"
-    return ""
-
-
-def _is_address(text: str) -> bool:
-    try:
-        return "%" not in text and bool(ip_address(text))  # a zone may hold anything, nft syntax too
-    except ValueError:
-        return False
-
-
-def _shown(value: object) -> str:
-    """A value for an error text: quoted, escaped, cut."""
-    try:
-        text = ascii(value)
-    except ValueError:  # an integer of thousands of digits
-        text = "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        raise table.fail(key, f"{shown(url)} {problem}")

@@ -29,9 +29,7 @@ from typing import TypeVar
 
 from routerd import ladder
 from routerd.model import (
-    LAST_SLOT,
     PATIENCE,
-    SHARED_SLOTS,
     Carried,
     ClockSet,
     Configured,
@@ -56,8 +54,8 @@ from routerd.model import (
     WanChanged,
     Wished,
 )
-from routerd.search import shared_slots
 from routerd.settings import Settings
+from routerd.slots import taken
 
 V = TypeVar("V")
 
@@ -389,7 +387,7 @@ def tend(settings: Settings, state: State, now: float) -> State:
             state = move(state, name, "patience", now, state.errors.get(name, "no probe came through"))
     state = replace(state, measured=_measured(settings, state))
     started = _start(settings, state, ladder.wanted(settings, state, now), now)
-    return replace(started, slots=_slots(settings, started))
+    return replace(started, slots=taken(settings, started))
 
 
 def _start(settings: Settings, state: State, wanted: list[str], now: float) -> State:
@@ -442,33 +440,6 @@ def _due(name: str, health: Health, active: str | None) -> float:
             return since + patience
         case Up(since=since):
             return since + ladder.HOLD_DOWN if name != active else 0.0
-
-
-def _slots(settings: Settings, state: State) -> Mapping[str, int]:
-    """Each transport of the file keeps its slot as long as the file has it; the nodes of subscriptions take turns."""
-    own = {name for name, entry in settings.transports.items() if not entry.group}
-    last = LAST_SLOT - (SHARED_SLOTS if settings.subscriptions else 0)
-    kept = {name: slot for name, slot in state.slots.items() if name in own and slot <= last}
-    taken = set(kept.values())
-    free = (slot for slot in range(1, last + 1) if slot not in taken)
-    lasting = {name: kept[name] if name in kept else next(free) for name in settings.transports if name in own}
-    return MappingProxyType(lasting | _shared(settings, state))
-
-
-def _shared(settings: Settings, state: State) -> dict[str, int]:
-    """A node that runs has one. The one that has not run for longest gives its own: its flows were cut long ago.
-
-    In the order in which they ran last.
-    """
-    nodes = {name for name, entry in settings.transports.items() if entry.group}
-    running = [n for n, h in state.health.items() if n in nodes and not isinstance(h, Down)]
-    held = {n: s for n, s in state.slots.items() if n in nodes and s > LAST_SLOT - SHARED_SLOTS}
-    slots = {n: s for n, s in held.items() if n not in running} | {n: held[n] for n in running if n in held}
-    for name in running:
-        if name not in slots:
-            unused = set(shared_slots(settings)) - set(slots.values())
-            slots[name] = min(unused) if unused else slots.pop(next(n for n in slots if n not in running))
-    return slots
 
 
 def _set(state: State, name: str, health: Health) -> State:

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from routerd.diagnosis import Evidence, Line, Stage, Through
 from routerd.model import mark
-from routerd.plan import is_address
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
 from routerd.probe.stages import Seen, resolve
+from routerd.table import is_address
 
 LOOKUP = 4.0  # seconds
 DIRECT = "direct"

@@ -16,8 +16,8 @@ from urllib.parse import urljoin, urlsplit
 from routerd.model import mark
 from routerd.probe.https import Answer, ProbeError, fetch
 from routerd.probe.lookup import lookup
-from routerd.settings import url_problem
 from routerd.subscriptions import is_outside, is_public
+from routerd.table import url_problem
 
 BYTES, DECODED = 5 << 20, 5 << 20  # of an answer
 SECONDS, LOOKUP = 20.0, 5.0  # for all hops together, and of that for a name

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from routerd.model import Probe
-from routerd.plan import is_address
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup_at
+from routerd.table import is_address
 
 REMEMBER = 1800.0  # seconds an address is used without asking again: to ask costs as much as to probe
 BRIEFLY = 1.0  # seconds to ask anew, where an older answer would do

@@ -17,11 +17,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from routerd.model import Carried, Event, Finding, Probe, Probed, Sample, Sign, mark
-from routerd.plan import is_address
 from routerd.probe import large, once, udp
 from routerd.probe.https import ProbeError, fetch
 from routerd.probe.lookup import lookup
 from routerd.probe.names import Names
+from routerd.table import is_address
 
 SEVERAL = 3  # targets of a probe that decides
 UNKNOWN, SHORTEST, LONGEST = 1.5, 0.6, 4.0  # seconds of patience with silence: at first, at least, at most

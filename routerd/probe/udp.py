@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import dns.message
 
 from routerd.model import mark
-from routerd.plan import is_address
+from routerd.table import is_address
 
 ASKED_AT = (0.0, 0.4, 1.0)  # seconds; UDP may lose a packet
 PATIENCE = 2.0

@@ -9,7 +9,8 @@ import pytest
 
 from routerd.model import UPSTREAM_SLOT, Down, Link, Starting, State, Tproxy, Up, beneath, mark
 from routerd.plan import plan
-from routerd.settings import Settings, SettingsError, parse_settings
+from routerd.settings import Settings, parse_settings
+from routerd.table import SettingsError
 from routerd.status import status
 
 BASE = '[wan]\ninterface = "eth0"\n[lan]\ninterface = "br-lan"\naddress = "192.168.77.1/24"\n'

@@ -17,7 +17,7 @@ import pytest
 from routerd.file import ConfigFile, write
 from routerd.model import Plan, State
 from routerd.plan import closed, plan
-from routerd.settings import SettingsError
+from routerd.table import SettingsError
 from routerd.watchdog import tend
 
 GOOD = b"""# ours

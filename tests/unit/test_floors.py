@@ -11,11 +11,11 @@ FLOORS: list[set[str]] = [
     {"model"},
     {
         *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
-        *("diagnosis", "problems", "clock", "search", "subscriptions"),
+        *("diagnosis", "problems", "clock", "search", "slots", "subscriptions", "table"),
     },
     {"host", "probe"},
     {"daemon", "world", "timing", "file", "memory", "diagnose", "feeds"},
-    {"api", "__main__", "cli"},
+    {"api", "answers", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]
 IMPURE = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "threading", "time", "pyroute2"}
@@ -23,13 +23,15 @@ IMPURE = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "
 MAY_USE = {
     "transports": {"transports"},
     "links": {"links", "transports"},
-    "settings": {"settings", "links", "transports"},
+    "settings": {"settings", "table", "links", "transports"},
+    "table": set(),
     "render": {"render", "settings"},
     "subscriptions": {"links", "settings", "transports"},
     "search": {"settings"},
+    "slots": {"settings"},
     "ladder": {"search", "settings"},
-    "watchdog": {"ladder", "search", "settings"},
-    "plan": {"ladder", "render", "search", "settings", "subscriptions", "transports"},
+    "watchdog": {"ladder", "settings", "slots"},
+    "plan": {"ladder", "render", "settings", "slots", "subscriptions", "table", "transports"},
     "status": {"ladder", "settings", "problems"},
     "diagnosis": {"problems"},
     "problems": set(),

@@ -12,7 +12,8 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from routerd.file import ConfigFile
 from routerd.links import parse
-from routerd.settings import LIMIT, Settings, SettingsError, parse_settings
+from routerd.settings import LIMIT, Settings, parse_settings
+from routerd.table import SettingsError
 
 SECRET = "s3cr3tpassw0rd"
 LINK = f"trojan://{SECRET}@192.0.2.1:443?sni=example.org#home"

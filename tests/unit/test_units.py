@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from routerd.api import ROUTES
+from routerd.answers import ROUTES
 from routerd.clock import BUILT
 from routerd.status import PROBLEMS
 from routerd.transports import KINDS
