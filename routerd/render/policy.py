@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
-from routerd.render import exits
+from routerd.render import exits, own
 from routerd.render.guard import Ports
 from routerd.render.words import (
     BACK,
@@ -33,24 +33,12 @@ from routerd.render.words import (
     last,
     rooms,
     rule,
-    set_ct,
     set_mark,
     set_own_ct,
     slot_of,
 )
 
 POLICY = "clearway"
-YOUNG = 5  # packets from the server, at most
-# Bytes that every line carries: IPv6 asks for so many. A line that carries fewer than its ends think says so by ICMP,
-# and on many lines that gets lost: so no TCP connection of ours is told of larger packets, either way.
-NARROWEST = 1280
-HEADERS = 60  # bytes, of IPv6 and TCP
-OPENING = "tcp flags syn / syn,rst"
-
-NOT_OUTSIDE4 = "{ 0.0.0.0/8, 10.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
-NOT_OUTSIDE6 = "{ ::/127, fc00::/7, fe80::/10, ff00::/8 }"
-OUTSIDE4, OUTSIDE6 = f"ip daddr != {NOT_OUTSIDE4}", f"ip6 daddr != {NOT_OUTSIDE6}"
-NOT_FOR_ENGINES = "{ 53, 123 }"  # names and time have ways of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +78,7 @@ def policy(p: Policy) -> str:
         base("output", "filter", "output", 0, _ports("oifname", "box_to", p.ports, links)),
         base("own", "route", "output", -150, exits.own(p.ports.wan, launches)),
         base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
-        base("own_names", "nat", "output", -100, _own_names(p)),
+        base("own_names", "nat", "output", -100, own.names(p.launches, p.names_port)),
         base("translate", "nat", "postrouting", 100, _masquerade(p)),
         chain("from_lan", _from_lan(p)),
         chain("from_wan", [*_from_wan(p), last()]),
@@ -101,13 +89,13 @@ def policy(p: Policy) -> str:
         chain("in_clear", [*_in_clear(p), last()]),
         chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
         chain("for_box_from_wan", [*_for_box_from_wan(p), last()]),
-        chain("answered", _answered(plain)),
-        chain("for_box_from_lo", _for_box_from_lo(_inside_engines(launches))),
-        *(chain(f"for_box_from_{slot}", [*_for_box_from_link(slot, launches), last()]) for slot, _ in links),
-        chain("box_to_lan", _box_to_lan(launches)),
+        chain("answered", own.answered(plain)),
+        chain("for_box_from_lo", own.from_lo(own.inside_engines(launches))),
+        *(chain(f"for_box_from_{slot}", [*own.from_link(slot, launches), last()]) for slot, _ in links),
+        chain("box_to_lan", own.to_lan(launches)),
         chain("box_to_wan", [*_box_to_wan(p, plain), last()]),
-        chain("box_to_lo", _box_to_lo(_inside_engines(launches))),
-        *(chain(f"box_to_{slot}", [*_box_to_link(slot, launches), last()]) for slot, _ in links),
+        chain("box_to_lo", own.to_lo(own.inside_engines(launches))),
+        *(chain(f"box_to_{slot}", [*own.to_link(slot, launches), last()]) for slot, _ in links),
         *exits.chains(launches, p.may_go_direct),
     ]
     counters = [f"{count}{launch.slot}" for launch in launches for count in (ENTERED, OUT, BACK, RESETS)]
@@ -144,8 +132,8 @@ def _from_lo(p: Policy) -> list[str]:
 def _from_lan(p: Policy) -> list[str]:
     ports = p.ports
     lan6 = f"{{ {ports.address6.network}, fe80::/10, :: }}" if ports.address6 else "{ fe80::/10, :: }"
-    own = f"ip daddr {ports.address.ip} accept"
-    own6 = (
+    ours = f"ip daddr {ports.address.ip} accept"
+    ours6 = (
         f"ip6 daddr {{ {ports.address6.ip}, fe80::/10, ff02::/16 }} accept"
         if ports.address6
         else ("ip6 daddr { fe80::/10, ff02::/16 } accept")
@@ -162,12 +150,12 @@ def _from_lan(p: Policy) -> list[str]:
             f'meta l4proto {{ tcp, udp }} th dport 53 counter name "{NAMES}" accept',
             "answered by the box, whatever the address",
         ),
-        rule(own, "for the box"),
-        rule(own6, "for the box"),
+        rule(ours, "for the box"),
+        rule(ours6, "for the box"),
         rule("fib daddr type local drop", "an address of the box that is not the household's"),
         rule("fib daddr type { broadcast, multicast } accept", "for the box, if for anyone"),
-        rule(f"ip daddr {NOT_OUTSIDE4} goto refuse", "not outside"),
-        rule(f"ip6 daddr {NOT_OUTSIDE6} goto refuse", "not outside"),
+        rule(f"ip daddr {own.NOT_OUTSIDE4} goto refuse", "not outside"),
+        rule(f"ip6 daddr {own.NOT_OUTSIDE6} goto refuse", "not outside"),
         rule(f"{slot_of('ct')} != {{ 0x0, {hexadecimal(DIRECT_SLOT)} }} goto refuse", "its exit is gone"),
         *(
             rule(f"ether saddr {mac} {exits.to_exit(choice)}", "a device of its own policy")
@@ -222,22 +210,13 @@ def _in_clear(p: Policy) -> list[str]:
 
 def _through_link(ports: Ports, slot: int, link: Link) -> list[str]:
     return [
-        _fitting(slot),
+        own.fitting(slot),
         rule(f'iifname "{ports.lan}" oifname "{link.ifname}" accept', "into the tunnel"),
         rule(
             f'iifname "{link.ifname}" oifname "{ports.lan}" ct state established,related accept',
             "back out of the tunnel",
         ),
     ]
-
-
-def _fitting(slot: int) -> str:
-    return rule(f"{OPENING} jump fit_{slot}", "segments that fit")
-
-
-def _narrow(what: str) -> str:
-    select = f"{OPENING} {what} tcp option maxseg size set {NARROWEST - HEADERS}"
-    return rule(select, "segments that fit every line")
 
 
 def _fit(link: Link) -> list[str]:
@@ -272,151 +251,16 @@ def _for_box_from_wan(p: Policy) -> list[str]:
     ]
 
 
-def _answered(launches: Sequence[Launch]) -> list[str]:
-    """Counts them: silence, and resets, are the watchdog's cheapest signs."""
-    elsewhere = [(launch.slot, to) for launch in launches for to in launch.upstreams if not to.address]
-    return [
-        *_resets(launches),
-        _narrow("ct direction reply"),
-        *_answers(launches),
-        # From where is not known beforehand; with two such transports at a time, each counts the other's too.
-        *(rule(f'meta l4proto {to.proto} counter name "{BACK}{slot}"', "maybe its server") for slot, to in elsewhere),
-        rule("accept", "answers to the box's own look-ups"),
-    ]
-
-
-def _resets(launches: Sequence[Launch]) -> list[str]:
-    # Servers reset connections at their end too; needs nf_conntrack_acct, else it counts those as well.
-    young = f"tcp flags rst ct reply packets < {YOUNG}"
-    return [
-        rule(f'{place} {young} counter name "{RESETS}{slot}"', "hardly begun, reset")
-        for slot, place in _places("s", launches)
-        if " tcp " in place
-    ]
-
-
-def _not_home() -> list[str]:
-    """What carries an exit's mark is meant for the outside: a list fetched through one may not name us (fault 63)."""
-    marked = f"{slot_of('meta')} != 0x0 ct direction original"
-    return [
-        rule(f"{marked} ip daddr {NOT_OUTSIDE4} drop", "an exit does not lead home"),
-        rule(f"{marked} ip6 daddr {NOT_OUTSIDE6} drop", "an exit does not lead home"),
-    ]
-
-
-def _answers(launches: Sequence[Launch]) -> list[str]:
-    return [
-        rule(f'{place} counter name "{BACK}{slot}" accept', "its server answers")
-        for slot, place in _places("s", launches)
-    ]
-
-
-def _places(end: str, launches: Sequence[Launch]) -> list[tuple[int, str]]:
-    """Of servers that are known beforehand."""
-    return [(launch.slot, _place(end, to)) for launch in launches for to in launch.upstreams if to.address]
-
-
-def _box_to_lan(launches: Sequence[Launch]) -> list[str]:
-    """No transport's own packets: a socket that insists on this port would find its server on this link."""
-    outer = sorted({launch.via for launch in launches} - {UPSTREAM_SLOT})
-    return [
-        *(rule(f"{is_(slot)} drop", "a transport's own, inside another") for slot in outer),
-        *_not_home(),
-        rule("accept", "to the household"),
-    ]
-
-
-def _inside_engines(launches: Sequence[Launch]) -> list[Launch]:
-    """Those that travel inside an engine's transport: by the loopback, as whatever of the box's own goes into one."""
-    engines = {launch.slot for launch in launches if isinstance(launch.exit, Tproxy)}
-    return [launch for launch in launches if launch.via in engines]
-
-
-def _for_box_from_lo(inside: Sequence[Launch]) -> list[str]:
-    return [*_resets(inside), *_answers(inside), rule("accept", "the box to itself")]
-
-
-def _box_to_lo(inside: Sequence[Launch]) -> list[str]:
-    return [*_into_another(inside), *_not_home(), rule("accept", "the box to itself")]
-
-
-def _into_another(inside: Sequence[Launch], pin: str = "") -> list[str]:
-    """Their own packets carry the mark of the transport that they travel inside. Counted as on the WAN."""
-    via = {launch.slot: launch.via for launch in inside}
-    return [
-        rule(f'{place} {is_(via[slot])}{pin} counter name "{OUT}{slot}" accept', "a transport's own, inside another")
-        for slot, place in _places("d", inside)
-    ]
-
-
-def _for_box_from_link(slot: int, launches: Sequence[Launch]) -> list[str]:
-    inside = [launch for launch in launches if launch.via == slot]
-    return [
-        _fitting(slot),
-        *([rule("ct state != { established, related } drop", "not asked for")] if inside else []),
-        *_resets(inside),
-        *_answers(inside),
-        rule("ct state established,related accept", "answers out of a tunnel"),
-    ]
-
-
-def _box_to_link(slot: int, launches: Sequence[Launch]) -> list[str]:
-    return [
-        _fitting(slot),
-        *_into_another([launch for launch in launches if launch.via == slot], f" {set_own_ct(slot)}"),
-        rule(f"{is_(slot)} {set_own_ct(slot)} accept", "the box's own, into the tunnel"),
-    ]
-
-
 def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     return [
-        _narrow(is_(UPSTREAM_SLOT)),
-        *(one for e in launches for to in e.upstreams for one in _upstreams(e, to)),
-        *_look_ups(p),
-        *(_upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
+        own.narrow(is_(UPSTREAM_SLOT)),
+        *own.to_servers(launches),
+        *own.look_ups(p.launches, p.names_port),
+        *(own.upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
         *_diagnosis(p),
         rule("udp sport 68 udp dport 67 accept", "DHCP"),
         rule(f"icmpv6 type {NEIGHBOURS} accept", "neighbours"),
     ]
-
-
-def _upstreams(launch: Launch, to: Upstream) -> list[str]:
-    count = f' counter name "{OUT}{launch.slot}"'
-    if to.address:
-        return [_upstream(to, count)]
-    return [_upstream(to, count, f"{exits.by_user(launch)} {outside} ") for outside in (OUTSIDE4, OUTSIDE6)]
-
-
-def _upstream(to: Upstream, count: str = "", whose: str = "") -> str:
-    select = f"{whose}{_place('d', to)} {is_(UPSTREAM_SLOT)}"
-    return rule(f"{select} {set_ct(UPSTREAM_SLOT)}{count} accept", "a transport's own packets")
-
-
-def _own_names(p: Policy) -> list[str]:
-    """An engine's own question for a name goes by DoH, wherever it was sent."""
-    return [
-        rule(
-            f"{exits.by_user(e)} meta l4proto {{ tcp, udp }} th dport 53 dnat ip to 127.0.0.1:{p.names_port}",
-            "asked by DoH",
-        )
-        for e in p.launches
-        if e.asks
-    ]
-
-
-def _look_ups(p: Policy) -> list[str]:
-    """In this hook they still have the way from before they were turned. Unmarked, so the guard lets none out."""
-    select = f"ip daddr 127.0.0.1 meta l4proto {{ tcp, udp }} th dport {p.names_port}"
-    return [rule(f"{exits.by_user(e)} {select} accept", "asked by DoH") for e in p.launches if e.asks]
-
-
-def _place(end: str, at: Upstream) -> str:
-    """The server's address, protocol and ports, as the destination (`d`) or the source (`s`) of a packet."""
-    ports = f"{at.first}-{at.last}" if at.first != at.last else str(at.first)
-    if not at.address:
-        spared = f" {at.proto} {end}port != {NOT_FOR_ENGINES}" if at.first != at.last else ""
-        return f"{at.proto} {end}port {ports}{spared}"
-    return f"{'ip6' if at.address.version == 6 else 'ip'} {end}addr {at.address} {at.proto} {end}port {ports}"
 
 
 def _diagnosis(p: Policy) -> list[str]:
