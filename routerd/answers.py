@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain, count
 from typing import Any
+from urllib.parse import urlsplit
 
 from routerd import file
 from routerd.daemon import Daemon
@@ -101,15 +102,22 @@ async def _import(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[in
     known = {e.transport: e.name for e in daemon.settings.transports.values()} if daemon.settings else {}
     there = [n for n in found.transports if n.transport in known]
     fresh = [n for n in found.transports if n.transport not in known]
+    if len(fresh) == 1 and body.get("name"):
+        fresh = [replace(fresh[0], name=_text(body, "name"))]
     if fresh and body.get("dry_run") is not True:
         fresh = _named_apart(daemon, fresh)
         _edit(daemon, partial(_add_all, fresh))
     again = [Rejected(n.source, f"It is there already, as {known[n.transport]}.") for n in there]
     return 200, {
         "transports": [described(named) for named in fresh],
-        "rejected": [{"input": each.input, "reason": each.reason} for each in (*again, *found.rejected)],
+        "rejected": [_refused(each) for each in (*again, *found.rejected)],
         "subscriptions": list(found.subscriptions),
     }
+
+
+def _refused(each: Rejected) -> Body:
+    address = {"subscription": each.subscription} if each.subscription else {}
+    return {"input": each.input, "reason": each.reason, **address}
 
 
 def _add_all(fresh: list[Named], document: Any) -> None:
@@ -172,7 +180,11 @@ async def _subscriptions(daemon: Daemon, _path: dict[str, str], _body: Body) -> 
 
 async def _subscribe(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
     """With `text` (the list itself) it begins with that: no list is ever fetched in clear."""
-    name, url = _text(body, "name"), _text(body, "url").strip()
+    url = _text(body, "url").strip()
+    known = daemon.settings.subscriptions if daemon.settings else {}
+    if there := next((each.name for each in known.values() if each.url == url), None):
+        raise ApiError(409, "there_already", f"It is there already, as {there}.")
+    name = _text(body, "name") if body.get("name") else _free(known, _host(url))
     confirm = body.get("confirm") is True
     text = await _list_in(body, name)
     _edit(daemon, lambda document: file.add_subscription(document, name, url, confirm))
@@ -298,6 +310,13 @@ def _free(taken: Collection[str], name: str) -> str:
     name = "".join(c for c in name if c.isprintable()).removeprefix("service:").strip()[:56].strip() or "transport"
     tries = chain([name], (f"{name} {i}" for i in count(2)))
     return next(t for t in tries if t not in taken)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "subscription"
+    except ValueError:  # the settings say what is wrong with it
+        return "subscription"
 
 
 def _text(body: Body, key: str) -> str:

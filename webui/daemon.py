@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from urllib.parse import quote
 
 ANSWER_LIMIT = 4 * 1024 * 1024
@@ -27,6 +28,15 @@ class DaemonError(Exception):
         self.status = status
         self.code = code
         self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Names of what was added, addresses of lists to subscribe to, and what was refused, with the reason."""
+
+    added: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -69,12 +79,19 @@ class Daemon:
     def try_next(self) -> None:
         self._call("POST", "/try-next", {})
 
-    def add_uri(self, uri: str) -> str:
-        return str(self._call("POST", "/transports", {"uri": uri}).get("name", ""))
+    def import_text(self, pasted: str, name: str = "") -> Imported:
+        """All of it that can be used is added in one step; `name` is for a text that holds a single way."""
+        answer = self._call("POST", "/import", {"text": pasted, "name": name} if name else {"text": pasted})
+        rejected = [_strings(each) for each in _list(answer, "rejected")]
+        return Imported(
+            tuple(_strings(each).get("name", "") for each in _list(answer, "transports")),
+            tuple(each for each in _list(answer, "subscriptions") if isinstance(each, str)),
+            tuple((each.get("input", ""), each.get("reason", "")) for each in rejected if "subscription" not in each),
+        )
 
-    def add_config(self, config: str, name: str | None) -> str:
-        body: dict[str, object] = {"config": config, "name": name} if name else {"config": config}
-        return str(self._call("POST", "/transports", body).get("name", ""))
+    def subscribe(self, address: str) -> str:
+        """Its name: the list's host, or that with a number."""
+        return str(self._call("POST", "/subscriptions", {"url": address}).get("name", ""))
 
     def remove(self, name: str) -> None:
         self._call("DELETE", f"/transports/{quote(name, safe='')}")
@@ -126,6 +143,10 @@ def _judge(status: int, raw: bytes) -> dict[str, object]:
 def _list(answer: dict[str, object], key: str) -> list[object]:
     value = answer.get(key)
     return value if isinstance(value, list) else []
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {key: each for key, each in value.items() if isinstance(each, str)} if isinstance(value, dict) else {}
 
 
 def _parse_stream(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str]]:

@@ -6,14 +6,12 @@ from dataclasses import replace
 from flask import Blueprint, abort, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from webui.daemon import Daemon, DaemonError, Unreachable
+from webui.daemon import Daemon, DaemonError, Imported, Unreachable
 from webui.live import current_status
 from webui.parts import parts
 from webui.sessions import Session
 from webui.status import Status, Transport, journal
 from webui.texts import text
-
-MOST_LINKS = 50
 
 pages = Blueprint("pages", __name__)
 
@@ -74,34 +72,39 @@ def remove() -> ResponseReturnValue:
 
 @pages.get("/add")
 def add_page() -> ResponseReturnValue:
-    return render_template("add.html", pasted="", name="", rejected=(), added=())
+    return render_template("add.html", pasted="", name="", rejected=(), told=())
 
 
 @pages.post("/add")
 def add() -> ResponseReturnValue:
-    """One wg-quick file, or share links, one a line. What was refused stays in the box, each with its reason."""
+    """Links, files, lists, and addresses of lists. What was refused stays in the box, with its reason."""
     pasted, name = request.form.get("pasted", "").strip(), request.form.get("name", "").strip()
-    added, rejected = _add(parts().daemon, pasted, name)
-    if not rejected and added:
-        _session().notice = ("ok", text("did_add", name=", ".join(added)))
+    found = _imported(parts().daemon, pasted, name)
+    told = [text("did_add", name=", ".join(found.added))] if found.added else []
+    told += [text("did_subscribe", name=each) for each in found.lists]
+    if told and not found.rejected:
+        _session().notice = ("ok", " ".join(told))
         return redirect("/", 303)
-    left = "\n".join(line for line, _ in rejected)
-    reasons = [reason for _, reason in rejected] or [text("nothing_pasted")]
-    return render_template("add.html", pasted=left, name=name, rejected=reasons, added=added), 422
+    left = "\n".join(line for line, _ in found.rejected)
+    reasons = [reason for _, reason in found.rejected] or [text("nothing_pasted")]
+    return render_template("add.html", pasted=left, name=name, rejected=reasons, told=told), 422
 
 
-def _add(daemon: Daemon, pasted: str, name: str) -> tuple[list[str], list[tuple[str, str]]]:
-    added: list[str] = []
-    rejected: list[tuple[str, str]] = []
-    is_file = "[interface]" in pasted.lower()
-    for item in [pasted] if is_file else [line.strip() for line in pasted.splitlines() if line.strip()]:
+def _imported(daemon: Daemon, pasted: str, name: str) -> Imported:
+    """Each address of a list becomes a subscription; the daemon fetches it through a way out."""
+    if not pasted:
+        return Imported()
+    try:
+        found = daemon.import_text(pasted, name)
+    except DaemonError as error:
+        return Imported(rejected=((pasted, error.message or text("refused")),))
+    lists, rejected = list[str](), list(found.rejected)
+    for address in found.lists:
         try:
-            if len(added) + len(rejected) >= MOST_LINKS:
-                raise DaemonError(422, "too_many", text("too_many_links", most=MOST_LINKS))
-            added.append(daemon.add_config(item, name or None) if is_file else daemon.add_uri(item))
+            lists.append(daemon.subscribe(address))
         except DaemonError as error:
-            rejected.append((item, error.message or text("refused")))
-    return added, rejected
+            rejected.append((address, error.message or text("refused")))
+    return Imported(found.added, tuple(lists), tuple(rejected))
 
 
 def _do(verb: Callable[[Daemon], None], done: str, name: str = "") -> ResponseReturnValue:

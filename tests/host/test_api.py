@@ -133,6 +133,14 @@ def test_changes_keep_the_owners_words_and_what_stands_is_the_file() -> None:
 
 
 @alone
+def test_a_list_without_a_name_has_its_hosts() -> None:
+    with running() as folder:
+        for token, name in (("one", "panel.example"), ("two", "panel.example 2")):
+            assert ask(folder, "POST", "/subscriptions", {"url": f"https://panel.example/{token}"}) == (201, {"name": name})
+        assert code(ask(folder, "POST", "/subscriptions", {"url": "https://[::1/x"})) == (422, "settings")
+
+
+@alone
 def test_a_subscription_may_begin_with_the_list_itself_and_leaves_nothing_behind() -> None:
     token = "t0ken"
     body = {"name": "Aunt", "url": f"https://panel.example/{token}", "text": LINK.replace("192.0.2.1", "203.0.113.77")}
@@ -142,7 +150,8 @@ def test_a_subscription_may_begin_with_the_list_itself_and_leaves_nothing_behind
         assert code(ask(folder, "POST", "/subscriptions", {**body, "url": f"http://a.example/{token}"})) == (422, "settings")
         assert (folder / "clearway.toml").read_text() == SETTINGS
         assert ask(folder, "POST", "/subscriptions", body) == (201, {"name": "Aunt"})
-        assert code(ask(folder, "POST", "/subscriptions", body)) == (422, "settings")
+        assert code(ask(folder, "POST", "/subscriptions", body)) == (409, "there_already")
+        assert code(ask(folder, "POST", "/subscriptions", {**body, "url": f"{body['url']}2"})) == (422, "settings")
         (found,) = ask(folder, "GET", "/subscriptions")[1]["subscriptions"]
         assert (found["host"], found["nodes"], found["latest"]["added"]) == ("panel.example", 1, ["Aunt/home"])
         assert [t["subscription"] for t in ask(folder, "GET", "/transports")[1]["transports"]] == ["Aunt"]
@@ -178,6 +187,8 @@ def test_an_import_is_added_in_one_step_under_names_of_its_own_and_comes_back_as
         many = "\n".join(f"trojan://p@192.0.2.9:{port}" for port in range(1, 200))
         assert code(ask(folder, "POST", "/import", {"text": many})) == (422, "too_many")
         assert len(ask(folder, "GET", "/transports")[1]["transports"]) == 3
+        single = {"text": "trojan://p@192.0.2.9:443#its", "name": "mine"}
+        assert [one["name"] for one in ask(folder, "POST", "/import", single)[1]["transports"]] == ["mine 3"]
 
 
 @alone

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from flask import Flask
@@ -41,12 +41,13 @@ def status(*transports: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 class Daemon:
-    """What was asked (`calls`), what is answered (`status`, `refuse`), what is told to all who listen (`change`)."""
+    """What was asked (`calls`), what is answered (`status`, `found` by an import, `refuse`), what is told to all who listen (`change`)."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.status = status(transport("home"), transport("cousin", "down", latency_ms=None, last_error="timed out"))
         self.journal: list[dict[str, str]] = [{"at": "2026-01-01T00:00:00Z", "kind": "switch", "text": "home is used"}]
+        self.found: dict[str, Any] = {"transports": [{"name": "Aunt"}], "rejected": [], "subscriptions": []}
         self.refuse: tuple[int, str, str] | None = None
         self.calls: list[tuple[str, str, Any]] = []
         self.listeners: list[queue.Queue[str | None]] = []
@@ -69,8 +70,10 @@ class Daemon:
                 return 200, {"journal": self.journal}
             case "GET", "/transports":
                 return 200, {"transports": [self._listed(each) for each in self.status["transports"]]}
-            case "POST", "/transports":
-                return 201, {"name": body.get("name", "added")}
+            case "POST", "/import":
+                return 200, self.found
+            case "POST", "/subscriptions":
+                return 201, {"name": urlsplit(body["url"]).hostname}
             case "POST", "/use":
                 self.change(active=body["name"], mode="manual")
                 return 200, {}

@@ -71,34 +71,47 @@ def test_removing_asks_first_and_says_what_is_lost(owner: FlaskClient, daemon: D
     assert owner.get("/remove?name=nobody").status_code == 404
 
 
-def test_pasted_links_are_added_one_by_one(owner: FlaskClient, daemon: Daemon) -> None:
-    assert post(owner, "/add", "/add", pasted=" vless://one \r\n\r\n ss://two ").status_code == 303
-    assert [body for _, _, body in daemon.calls] == [{"uri": "vless://one"}, {"uri": "ss://two"}]
-
-
+@pytest.mark.parametrize("pasted", ["vless://one\nss://two", "[Interface]\nPrivateKey = x\n\n[Peer]\nEndpoint = 192.0.2.1:51820"])
 @pytest.mark.parametrize(("name", "sent"), [("", {}), ("Aunt", {"name": "Aunt"})])
-def test_a_wireguard_file_is_added_whole(owner: FlaskClient, daemon: Daemon, name: str, sent: dict[str, str]) -> None:
-    config = "[Interface]\nPrivateKey = x\n\n[Peer]\nEndpoint = 192.0.2.1:51820"
-    post(owner, "/add", "/add", pasted=config, name=name)
-    [(_, path, body)] = daemon.calls
-    assert path == "/transports"
-    assert body == {"config": body["config"], **sent}
-    assert body["config"].split() == config.split()
+def test_what_is_pasted_is_imported_whole(
+    owner: FlaskClient, daemon: Daemon, pasted: str, name: str, sent: dict[str, str]
+) -> None:
+    assert post(owner, "/add", "/add", pasted=f" {pasted}\r\n", name=name).status_code == 303
+    [(method, path, body)] = daemon.calls
+    assert (method, path, body) == ("POST", "/import", {"text": body["text"], **sent})
+    assert body["text"].split() == pasted.split()
+    assert "Added: Aunt." in owner.get("/").text
 
 
-def test_a_refused_link_stays_in_the_box_with_the_daemons_reason(owner: FlaskClient, daemon: Daemon) -> None:
-    daemon.refuse = (422, "bad_uri", f"not a link: {EVIL}")
-    answer = post(owner, "/add", "/add", pasted="nonsense </textarea><b>")
+def test_the_address_of_a_list_becomes_a_subscription(owner: FlaskClient, daemon: Daemon) -> None:
+    address = "https://panel.example/sub/token"
+    told = {"input": f"clash://install-config?url={address}", "reason": "to fetch", "subscription": address}
+    daemon.found = {"transports": [], "rejected": [told], "subscriptions": [address]}
+    assert post(owner, "/add", "/add", pasted=address).status_code == 303
+    assert daemon.calls[1:] == [("POST", "/subscriptions", {"url": address})]
+    page = owner.get("/").text
+    assert "Subscribed to panel.example." in page and "token" not in page.replace('name="token"', "")
+
+
+def test_what_was_refused_stays_in_the_box_with_its_reason_and_the_rest_is_added(owner: FlaskClient, daemon: Daemon) -> None:
+    daemon.found = {**daemon.found, "rejected": [{"input": "nonsense </textarea><b>", "reason": f"not a link: {EVIL}"}]}
+    answer = post(owner, "/add", "/add", pasted="ss://good\nnonsense </textarea><b>")
     assert answer.status_code == 422
+    assert "Added: Aunt." in answer.text and "ss://good" not in answer.text
     assert "not a link: &lt;script&gt;" in answer.text
     assert "nonsense &lt;/textarea&gt;" in answer.text
 
 
-def test_pasting_nothing_or_too_much_is_told(owner: FlaskClient, daemon: Daemon) -> None:
+def test_a_paste_that_the_daemon_refuses_is_not_lost(owner: FlaskClient, daemon: Daemon) -> None:
+    daemon.refuse = (422, "too_many", "too many at once")
+    answer = post(owner, "/add", "/add", pasted="ss://one")
+    assert answer.status_code == 422
+    assert "too many at once" in answer.text and "ss://one" in answer.text
+
+
+def test_pasting_nothing_is_told(owner: FlaskClient, daemon: Daemon) -> None:
     assert "Paste a link" in post(owner, "/add", "/add", pasted="  ").text
-    answer = post(owner, "/add", "/add", pasted="\n".join(f"ss://{n}" for n in range(60)))
-    assert "At most 50 links" in answer.text
-    assert len(daemon.calls) == 50
+    assert daemon.calls == []
 
 
 def test_a_refusal_of_a_button_is_told_in_the_daemons_words(owner: FlaskClient, daemon: Daemon) -> None:
