@@ -42,7 +42,7 @@ test: setup
 	@$(STAGE) install tools/test-install.sh
 	@$(STAGE) host $(ROOT) $(PYTEST) tests/host --durations=5
 	@$(STAGE) web $(ROOT) $(PYTEST) tests/web --durations=3
-	@$(STAGE) lab $(ROOT) $(PYTEST) tests/lab --durations=10
+	@$(STAGE) lab $(ROOT) $(PYTEST) tests/lab -n 2 --dist loadfile --durations=10
 	@$(STAGE) vm env KERNELS=linux-image-6.12-amd64 MAY_BE_LEFT_OUT=1 tests/vm/run.sh -k "not lossy_line"
 
 bench: setup

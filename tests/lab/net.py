@@ -1,7 +1,7 @@
 """Hosts and links: a host is a network and a mount namespace, held by a sleeping process and entered with nsenter.
 
-Nothing is named under /run/netns, so labs run side by side. A host's /etc/resolv.conf, /etc/hosts, /sys and a few
-run directories are its own; the rest of the file system is the machine's.
+Nothing is named under /run/netns, so labs run side by side. A host's /etc/resolv.conf, /etc/hosts, /sys, a few
+run directories and /dev/net (with the mode that udev gives it) are its own; the rest of the file system is the machine's.
 """
 
 import contextlib
@@ -36,6 +36,7 @@ mount -t sysfs sysfs /sys
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount --bind "$1/hosts" /etc/hosts
 for d in {private}; do mkdir -p $d; mount -t tmpfs tmpfs $d; done
+mkdir -p /dev/net; mount -t tmpfs tmpfs /dev/net; mknod -m 666 /dev/net/tun c 10 200
 cd /proc/sys/net
 for c in all default; do
   echo 0 > ipv6/conf/$c/accept_dad; echo 0 > ipv6/conf/$c/dad_transmits; echo 0 > ipv6/conf/$c/accept_ra
