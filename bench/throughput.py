@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import comb
 
 from bench import cores, ways
-from bench.load import CONNECTIONS, DATAGRAMS, KINDS, OVER_TCP, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
+from bench.load import CONNECTIONS, KINDS, OVER_TCP, TCP_DOWN, TCP_UP, UDP_UP, Kind, measure
 from bench.report import Row, Samples
 from bench.ways import Way
 from routerd.links import parse
@@ -82,9 +82,9 @@ def take_turns(
 ) -> tuple[Samples, Samples]:
     """Samples in the order of the turns, so that the n-th of both are neighbours in time."""
     pair, offered = ((a, list[float]()), (b, list[float]())), 0.0
-    if kind in DATAGRAMS:
+    if kind.more:
         b.take()
-        offered = measure(phone, kind, effort.seconds)
+        offered = kind.more * measure(phone, kind, effort.seconds)
     for turn in range(effort.most if floor else effort.turns):
         if turn >= effort.turns and clear([x / y for x, y in zip(pair[0][1], pair[1][1], strict=True)], floor or 0):
             break
