@@ -19,22 +19,31 @@ TO_TABLE, PROHIBIT = 1, 8  # FR_ACT_*, linux/fib_rules.h
 LOCAL, UNREACHABLE, UNICAST = 2, 7, 1  # RTN_*, linux/rtnetlink.h
 LAST_METRIC = 4294967295 - 1
 SUPPRESS_DEFAULT = 0
+FASTER = (17, 2, 3)  # EEXIST, ENOENT, ESRCH: somebody changes it too, and what he did has us compare again
 
 Key = tuple[Any, ...]
 
 
 async def apply_rules(netlink: AsyncIPRoute, rules: Iterable[Rule]) -> None:
     """New rules come before old ones go, so there is no moment without."""
-    wanted = {_rule_key(rule): rule for rule in rules}
+    wanted = {_rule_key(rule) for rule in rules}
     present: dict[Key, Any] = {}
     for family in FAMILY.values():
         async for message in await netlink.get_rules(family=family):
             if (key := _present_rule(message)) is not None:
                 present[key] = message
-    for key in wanted.keys() - present.keys():
-        await netlink.rule("add", **_rule_arguments(wanted[key]))
-    for key in present.keys() - wanted.keys():
-        await netlink.rule("del", **_from_key(key))
+    for key in wanted - present.keys():
+        await _change_rule(netlink, "add", key)
+    for key in present.keys() - wanted:
+        await _change_rule(netlink, "del", key)
+
+
+async def _change_rule(netlink: AsyncIPRoute, verb: str, key: Key) -> None:
+    try:
+        await netlink.rule(verb, **_from_key(key))
+    except NetlinkError as e:
+        if e.code not in FASTER:
+            raise
 
 
 def _rule_key(rule: Rule) -> Key:
@@ -74,10 +83,6 @@ def _only_user(uids: Any) -> int | None:
         return None
     first, _, last = str(uids).partition(":")
     return int(first) if first == last else None
-
-
-def _rule_arguments(rule: Rule) -> dict[str, Any]:
-    return _from_key(_rule_key(rule))
 
 
 def _from_key(key: Key) -> dict[str, Any]:
@@ -151,7 +156,7 @@ async def _change(netlink: AsyncIPRoute, verb: str, key: Key) -> None:
     except NetlinkError as e:
         if e.code == 22 and arguments.pop("prefsrc", None):  # EINVAL: the LAN has not its address yet; later
             await netlink.route(verb, **arguments)
-        elif e.code not in (17, 3):  # EEXIST, ESRCH: somebody was faster; the next apply compares again
+        elif e.code not in FASTER:
             raise
 
 

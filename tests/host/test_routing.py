@@ -46,6 +46,28 @@ def test_applying_twice_is_applying_once() -> None:
 
 
 @alone
+def test_two_who_put_the_same_right_at_once_do_not_trip_over_each_other() -> None:
+    household()
+    with_netlink(apply)
+    ours = lambda: [sh(f"ip -{family} {what}") for family in "46" for what in ("rule", f"route show table {LAN_TABLE}")]  # noqa: E731
+    once = ours()
+
+    async def both(netlink: AsyncIPRoute) -> None:
+        other = AsyncIPRoute()
+        await other.setup_endpoint()
+        for _ in range(20):
+            sh(f"ip -4 rule flush; ip -4 rule add pref 32766 lookup main; ip -4 rule add pref 32767 lookup default; ip route flush table {LAN_TABLE}")
+            await asyncio.gather(apply(netlink), apply(other))
+            await asyncio.gather(apply_rules(netlink, PLAN.rules), apply_rules(other, ()))
+            await asyncio.gather(apply_rules(netlink, ()), apply_rules(other, ()))
+            await apply(netlink)
+        other.close()
+
+    with_netlink(both)
+    assert ours() == once
+
+
+@alone
 def test_engines_that_mark_nothing_are_routed_by_their_user_and_strangers_are_not() -> None:
     household()
     ways = plan_of("tor", "open")
