@@ -25,7 +25,13 @@ def test_what_is_no_list_is_refused_with_the_reason() -> None:
     assert refusal("<html>") == "A web page came in place of a list."
 
 
-def test_fault_62_a_list_that_costs_more_than_its_share_of_time_or_memory_is_refused() -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["[" + "{}," * (LONGEST // 3 - 2) + "{}]", ("ss://a\n" + "&\n" * 8) * (LONGEST // 23)],
+    ids=["memory", "time"],
+)
+def test_fault_62_a_list_that_costs_more_than_its_share_of_time_or_memory_is_refused(text: str) -> None:
     began = time.monotonic()
-    assert refusal("ab\n" * (LONGEST // 3)) == WHY
+    assert len(text) <= LONGEST
+    assert refusal(text) == WHY
     assert time.monotonic() - began < SECONDS + 10
