@@ -161,10 +161,10 @@ def test_every_answer_carries_every_header(owner: FlaskClient, stranger: FlaskCl
 def test_a_crash_is_a_plain_page_with_the_headers_and_logs_no_words_of_the_owner(
     owner: FlaskClient, own: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(uri: str) -> str:
-        raise RuntimeError(f"cannot digest {uri}")
+    def fail(pasted: str, name: str) -> str:
+        raise RuntimeError(f"cannot digest {pasted} {name}")
 
-    monkeypatch.setattr(type(own.daemon), "add_uri", staticmethod(fail))
+    monkeypatch.setattr(type(own.daemon), "import_text", staticmethod(fail))
     answer = post(owner, "/add", "/add", pasted="vless://very-secret@192.0.2.1")
     assert answer.status_code == 500
     assert all(answer.headers[name] == value for name, value in HEADERS.items())
