@@ -7,7 +7,7 @@ STAGE := tools/stage.sh
 
 help:
 	@echo "make demo     the main job, end to end in the lab (KEEP=1 leaves it up, with the page)"
-	@echo "make test     everything: check, then the adapters, the page, the lab"
+	@echo "make test     check, then the adapters, the page, the lab"
 	@echo "make check    ruff, types, unit, golden, floors: seconds"
 	@echo "make bench    speed, memory and apply times, side by side"
 	@echo "make soak     switches that nobody needed, on bad lines and a busy box: MINUTES=10 of each"

@@ -102,7 +102,7 @@ async def _import(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[in
     known = {e.transport: e.name for e in daemon.settings.transports.values()} if daemon.settings else {}
     there = [n for n in found.transports if n.transport in known]
     fresh = [n for n in found.transports if n.transport not in known]
-    if len(fresh) == 1 and body.get("name"):
+    if fresh and len(found.transports) == 1 and body.get("name"):
         fresh = [replace(fresh[0], name=_text(body, "name"))]
     if fresh and body.get("dry_run") is not True:
         fresh = _named_apart(daemon, fresh)

@@ -19,7 +19,8 @@ TO_TABLE, PROHIBIT = 1, 8  # FR_ACT_*, linux/fib_rules.h
 LOCAL, UNREACHABLE, UNICAST = 2, 7, 1  # RTN_*, linux/rtnetlink.h
 LAST_METRIC = 4294967295 - 1
 SUPPRESS_DEFAULT = 0
-FASTER = (17, 2, 3)  # EEXIST, ENOENT, ESRCH: somebody changes it too, and what he did has us compare again
+# Somebody changes it too and was faster; what he did has us compare again. EEXIST, ENOENT; of a route EEXIST, ESRCH.
+FASTER_RULE, FASTER_ROUTE = {"add": 17, "del": 2}, (17, 3)
 
 Key = tuple[Any, ...]
 
@@ -42,7 +43,7 @@ async def _change_rule(netlink: AsyncIPRoute, verb: str, key: Key) -> None:
     try:
         await netlink.rule(verb, **_from_key(key))
     except NetlinkError as e:
-        if e.code not in FASTER:
+        if e.code != FASTER_RULE[verb]:
             raise
 
 
@@ -156,7 +157,7 @@ async def _change(netlink: AsyncIPRoute, verb: str, key: Key) -> None:
     except NetlinkError as e:
         if e.code == 22 and arguments.pop("prefsrc", None):  # EINVAL: the LAN has not its address yet; later
             await netlink.route(verb, **arguments)
-        elif e.code not in FASTER:
+        elif e.code not in FASTER_ROUTE:
             raise
 
 

@@ -189,6 +189,8 @@ def test_an_import_is_added_in_one_step_under_names_of_its_own_and_comes_back_as
         assert len(ask(folder, "GET", "/transports")[1]["transports"]) == 3
         single = {"text": "trojan://p@192.0.2.9:443#its", "name": "mine"}
         assert [one["name"] for one in ask(folder, "POST", "/import", single)[1]["transports"]] == ["mine 3"]
+        several = {"text": f"{LINK}\ntrojan://p@192.0.2.9:444#its", "name": "mine"}  # the first is there already
+        assert [one["name"] for one in ask(folder, "POST", "/import", several)[1]["transports"]] == ["its"]
 
 
 @alone

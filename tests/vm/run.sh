@@ -2,7 +2,6 @@
 # Runs tests/vm on Debian kernels in an emulated machine (QEMU, no KVM needed): what this machine's own kernel lacks.
 #
 #   tests/vm/run.sh [arguments of pytest]    KERNELS=linux-image-amd64 runs that kernel alone; VM_SECONDS limits each;
-#                                            MAY_BE_LEFT_OUT=1 ends well where nothing can be run, and says so
 #
 # The guest's root is this machine's own over 9p, read-only, with overlays in memory (the checkout has one too: the
 # sing-box wheel sets its file's mode at each start). Nothing that the guest does stays. The checkout must not lie
@@ -18,10 +17,8 @@ cache=${CLEARWAY_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/clearway-vm}
 limit=${VM_SECONDS:-600} # of pytest, for each kernel
 arch=$(dpkg --print-architecture)
 
-# What cannot be run here is said by name; only `make test` goes on all the same.
 left_out() {
     echo "LEFT OUT: $1"
-    [ -z "${MAY_BE_LEFT_OUT:-}" ] || exit 0
     exit 1
 }
 
