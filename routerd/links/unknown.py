@@ -30,7 +30,6 @@ KNOWN = {
     "gost-relay": "A GOST relay",
     "dnstt": "dnstt",
     "psiphon": "Psiphon",
-    "iodine": "iodine, a DNS tunnel,",
     "vpn": "An Amnezia key inside something else",
 }
 OVPN = re.compile(r"^[ \t]*remote[ \t]+[^\s]+(?:[ \t]|$)", re.IGNORECASE | re.MULTILINE)

@@ -10,6 +10,7 @@ from routerd.transports.anytls import AnyTls
 from routerd.transports.http import Http
 from routerd.transports.hysteria import Hysteria
 from routerd.transports.hysteria2 import Hysteria2
+from routerd.transports.iodine import Iodine
 from routerd.transports.openvpn import OpenVpn
 from routerd.transports.shadowsocks import Shadowsocks
 from routerd.transports.shadowtls import ShadowTls
@@ -55,7 +56,7 @@ KINDS: dict[str, type[Transport]] = {
     for kind in (
         *(Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard),
         *(Tuic, AnyTls, ShadowTls, Hysteria, Ssh, Socks, Http, OpenVpn),
-        Tor,
+        *(Tor, Iodine),
     )
 }
 # Seconds from the start to the first probe that comes through, where a kind needs more than PATIENCE: tor fetches what

@@ -28,7 +28,7 @@ TORNET = {
     "tornet, plain bridge": f"Bridge {BRIDGE}",
     "tornet, straight": "tor://",
 }
-TO_COME = ("openvpn", "iodine", "amneziawg", "naive")
+TO_COME = ("amneziawg", "naive")
 PAGE = """\
 # Transports
 

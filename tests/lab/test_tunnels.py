@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from .box import Box
+from .capture import Allowed
 from .fault import prove_the_detector
 from .lab import Lab
+from .topology import ISP_RESOLVER4
 
-SERVERS = ["openvpn", "openvpn-tcp"]
+SERVERS = ["openvpn", "openvpn-tcp", "iodine", "ss2022"]
 
 
 @pytest.mark.parametrize("kind", ["openvpn", "openvpn-tcp"])
@@ -33,5 +35,31 @@ def test_an_openvpn_file_carries_the_household_both_families_and_nothing_else_le
         assert status["Uid"].split()[0] != "0" and status["NoNewPrivs"] == "1"
         box.stop()
         server.stop()  # else it pings whom it knew, while the next run's firewall is off
+    verdict = capture.stop()
+    assert verdict.clean, str(verdict)
+
+
+@pytest.mark.parametrize("asked", ["the server itself", "the provider's resolver"])
+def test_a_dns_tunnel_carries_what_travels_inside_and_nothing_else_leaves(lab: Lab, asked: str) -> None:
+    server, inner = lab.server("iodine"), lab.server("ss2022")
+    resolver = ISP_RESOLVER4 if asked == "the provider's resolver" else server.address4
+    prove_the_detector(lab)
+    capture = lab.capture([Allowed(resolver, "udp", 53)], bulk=True)
+    with Box(lab, ["ss2022", "iodine"], at={"iodine": resolver}, via={"ss2022": "iodine"}) as box:
+        took = box.wait_open("ss2022", 60)
+        answer = lab.phone.curl("https://blocked.example/ip", "-4", "-m", "20")
+        assert answer.stdout.strip() == inner.address4, answer.stderr
+        rate = lab.phone.curl("https://blocked.example/blob/256000", "-o", "/dev/null", "-w", "%{size_download} %{speed_download}", "-m", "60")
+        size, speed = rate.stdout.split()
+        print(f"through {asked}: open after {took:.1f} s, {int(speed) / 1000:.0f} KB/s down")
+        assert size == "256000", rate.stderr
+        addresses = lab.router.sh("ip -o addr show dev cw-2 scope global")
+        assert "10.53.0." in addresses and "/32" in addresses and "/27" not in addresses, addresses
+        (pid,) = box.children("iodine.py")
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        assert status["Uid"].split()[0] != "0" and status["NoNewPrivs"] == "1"
+        assert "password" not in Path(f"/proc/{pid}/cmdline").read_text()
+        box.stop()
     verdict = capture.stop()
     assert verdict.clean, str(verdict)

@@ -13,6 +13,7 @@ WAN4, WAN6 = "100.64.7.2", "2001:db8:7::2"
 ISP4, ISP6 = "100.64.7.1", "2001:db8:7::1"
 DOMESTIC4, DOMESTIC6 = "198.51.100.200", "2001:db8:5d::200"
 ISP_RESOLVER4, ISP_RESOLVER6 = "198.51.100.253", "2001:db8:5d::253"
+TUNNEL_DOMAIN, IODINE = "t.servers.example", 62  # what iodined answers for, and the number of its machine
 RESOLVERS4 = ("192.0.2.53", "192.0.2.54")
 RESOLVERS6 = ("2001:db8:2::53", "2001:db8:2::54")
 HOUSEHOLD = {"phone": 11, "laptop": 12, "tv": 13}

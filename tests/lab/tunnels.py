@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Callable
 
-from .recipe import Recipe, Seat
+from .recipe import Recipe, Seat, bracket
+from .topology import IODINE, TUNNEL_DOMAIN
 
 
 def _static_key() -> str:
@@ -40,6 +41,16 @@ def openvpn_tcp(seat: Seat) -> Recipe:
     return _openvpn(seat, "tcp", "tls-auth")
 
 
+def iodine(seat: Seat) -> Recipe:
+    """The link's host is the resolver: the server itself, or one that finds it by the tunnel's domain."""
+    password = secrets.token_hex(8)
+
+    def link(host: str) -> str:
+        return f"iodine://{password}@{bracket(host)}:53?domain={TUNNEL_DOMAIN}#iodine"
+
+    return Recipe("iodined", 53, ("udp",), {"password": password}, lambda host: {}, link)
+
+
 TUNNELS: dict[str, tuple[int, Callable[[Seat], Recipe]]] = {
-    "openvpn": (60, openvpn), "openvpn-tcp": (61, openvpn_tcp),
+    "openvpn": (60, openvpn), "openvpn-tcp": (61, openvpn_tcp), "iodine": (IODINE, iodine),
 }

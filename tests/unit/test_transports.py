@@ -86,6 +86,8 @@ def test_the_engines_own_packets_carry_the_mark_of_the_way_they_go(folder: Path,
             via = UPSTREAM_SLOT  # whatever it is told: chain.py lets it travel inside nothing
             [rule] = [line for line in own("wan0", [launch]) if f"meta skuid {USERS + SLOT} " in line]
             found = int(rule.rpartition(" or ")[2].split()[0], 16)
+        case "dns-tunnel":
+            found = json.loads(launch.stdin)["mark"]
         case "openvpn":
             found = int(launch.stdin.partition("\nmark ")[2].split()[0])
         case _:
