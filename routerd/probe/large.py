@@ -87,6 +87,12 @@ def whole(gots: Sequence[Got | None]) -> list[Got]:
     return [got for got in gots if got and not got.stuck]
 
 
+def unsure(gots: Sequence[Got | None]) -> bool:
+    """Some are stuck, and another says nothing; or not a byte came of any: once more, before that counts."""
+    stuck = [got for got in gots if got]
+    return bool(stuck) and not whole(gots) and (len(stuck) < len(gots) or not any(got.size for got in stuck))
+
+
 def verdict(gots: Sequence[Got | None]) -> tuple[float | None, str]:
     """The best rate, or why it is stuck; neither where there is nothing to say."""
     if good := whole(gots):

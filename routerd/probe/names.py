@@ -34,13 +34,18 @@ class Names:
     doubted: dict[str, set[str]] = field(default_factory=dict)  # a transport's name -> targets that it answered oddly
 
     async def address(self, probe: Probe, target: str, timeout: float) -> str:
-        """What is known will do while there is a doubt about anything but names; else it is asked anew in time."""
+        """What is known will do while there is a doubt about anything but names; else it is asked anew in time.
+
+        Where the site has proved to be through another exit will do then, too: look-ups may be what hangs.
+        """
         host = urlsplit(target).hostname or ""
         if is_address(host):
             return host
         until, known = self._found.get((probe.name, host), (0.0, ""))
         if known and probe.sign != "forged" and (probe.urgent or time.monotonic() < until):
             return known
+        if probe.sign not in (None, "forged") and (shown := self._shown.get(host)):
+            return random.choice(sorted(shown))
         all_ = range(probe.resolvers)
         if not known:
             return await self._ask(probe, host, all_, timeout)

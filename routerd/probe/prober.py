@@ -138,7 +138,7 @@ class Prober:
         runs.large_at = time.monotonic() + probe.large_every * random.uniform(0.7, 1.3)
         latency = (small.latency_ms or 0.0) / 1000
         gots = await self._measured(probe, 2 if probe.urgent else 1, latency)
-        if not probe.urgent and not large.whole(gots):
+        if large.unsure(gots) or not (probe.urgent or large.whole(gots)):
             gots = await self._measured(probe, 2, latency)
         rate, stuck = large.verdict(gots)
         if stuck:

@@ -1,6 +1,6 @@
 """When a large answer is taken for stuck."""
 
-from routerd.probe.large import CRAWL, ENOUGH, LATE, LOOKED_AT, STALLED, Got, Growth, verdict
+from routerd.probe.large import CRAWL, ENOUGH, LATE, LOOKED_AT, STALLED, Got, Growth, unsure, verdict
 
 ASKED = 100.0
 
@@ -39,3 +39,12 @@ def test_one_whole_answer_outweighs_one_that_is_stuck() -> None:
     assert (rate, stuck) == (ENOUGH, "")
     assert verdict([Got(16_000, 0.5, stuck=True)] * 2)[1] == "frozen after 15 KB"
     assert verdict([Got(16_000, 0.5, stuck=True), None]) == (None, "")
+
+
+def test_what_is_not_plain_is_looked_at_once_more() -> None:
+    stuck, nothing, good = Got(16_000, 0.5, stuck=True), Got(0, 0.0, stuck=True), Got(ENOUGH, 1.0, stuck=False)
+    assert unsure([stuck, None])
+    assert unsure([nothing, nothing])
+    assert not unsure([stuck, nothing])
+    assert not unsure([good, nothing])
+    assert not unsure([None, None])
