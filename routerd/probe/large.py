@@ -1,6 +1,7 @@
 """A large answer: some censors let a connection's first kilobytes pass and freeze or throttle the rest.
 
-Two sources in parallel, because a source may be slow or gone by itself: only what happens to both is the transport's.
+Two sources in parallel, because a source may be slow or gone by itself: only what happens to both is the transport's;
+and only where another transport brings one whole just then, because the line may be what is slow (prober.py).
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from routerd.probe.lookup import lookup
 from routerd.probe.names import Names
 from routerd.table import is_address
 
+CONTROLS = 3  # other ways out that are asked whether it is the line
 SEVERAL = 3  # targets of a probe that decides
 UNKNOWN, SHORTEST, LONGEST = 1.5, 0.6, 4.0  # seconds of patience with silence: at first, at least, at most
 PATIENT = 5.0  # times the last good latency
@@ -141,9 +142,16 @@ class Prober:
         if large.unsure(gots) or not (probe.urgent or large.whole(gots)):
             gots = await self._measured(probe, 2, latency)
         rate, stuck = large.verdict(gots)
-        if stuck:
+        if stuck and await self._elsewhere_whole(probe):
             return Probed(probe.name, None, f"large answers are {stuck}", "frozen", sign=probe.sign)
         return Probed(probe.name, small.latency_ms, rate=rate, sign=probe.sign)
+
+    async def _elsewhere_whole(self, probe: Probe) -> bool:
+        """The control: a large answer comes another way just now (or there is none). Else it is the line."""
+        others = [runs for runs in self._runs.values() if runs.latency is not None and runs.probe.name != probe.name]
+        some = random.sample(others, min(CONTROLS, len(others)))
+        gots = [self._measure(r.probe, random.choice(r.probe.large), r.latency or 0.0) for r in some if r.probe.large]
+        return not gots or bool(large.whole(await asyncio.gather(*gots)))
 
     async def _measured(self, probe: Probe, count: int, latency: float) -> list[large.Got | None]:
         """One source will do where nothing is suspected: they cost the most of all that we send."""
