@@ -23,6 +23,7 @@ from routerd.probe.lookup import lookup
 from routerd.probe.names import Names
 from routerd.table import is_address
 
+LATE, ON_A_LATE_LINE = 0.5, 3  # seconds of a small answer; large ones more that have to agree there
 CONTROLS = 3  # other ways out that are asked whether it is the line
 SEVERAL = 3  # targets of a probe that decides
 UNKNOWN, SHORTEST, LONGEST = 1.5, 0.6, 4.0  # seconds of patience with silence: at first, at least, at most
@@ -139,16 +140,25 @@ class Prober:
         runs.large_at = time.monotonic() + probe.large_every * random.uniform(0.7, 1.3)
         latency = (small.latency_ms or 0.0) / 1000
         gots = await self._measured(probe, 2 if probe.urgent else 1, latency)
-        if large.unsure(gots) or not (probe.urgent or large.whole(gots)):
-            gots = await self._measured(probe, 2, latency)
+        more = ON_A_LATE_LINE if self._line_is_late(probe) else int(large.unsure(gots) or not probe.urgent)
+        while more and any(gots) and not large.whole(gots):
+            gots, more = await self._measured(probe, 2, latency), more - 1
         rate, stuck = large.verdict(gots)
         if stuck and await self._elsewhere_whole(probe):
             return Probed(probe.name, None, f"large answers are {stuck}", "frozen", sign=probe.sign)
         return Probed(probe.name, small.latency_ms, rate=rate, sign=probe.sign)
 
+    def _others(self, probe: Probe) -> list[_Runs]:
+        return [runs for runs in self._runs.values() if runs.latency is not None and runs.probe.name != probe.name]
+
+    def _line_is_late(self, probe: Probe) -> bool:
+        """Small answers come late by every other way, too. Through what is throttled they do by that one alone."""
+        latencies = [runs.latency for runs in self._others(probe) if runs.latency is not None]
+        return bool(latencies) and min(latencies) >= LATE
+
     async def _elsewhere_whole(self, probe: Probe) -> bool:
         """The control: a large answer comes another way just now (or there is none). Else it is the line."""
-        others = [runs for runs in self._runs.values() if runs.latency is not None and runs.probe.name != probe.name]
+        others = self._others(probe)
         some = random.sample(others, min(CONTROLS, len(others)))
         gots = [self._measure(r.probe, random.choice(r.probe.large), r.latency or 0.0) for r in some if r.probe.large]
         return not gots or bool(large.whole(await asyncio.gather(*gots)))
