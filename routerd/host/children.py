@@ -24,6 +24,7 @@ from routerd.model import ENGINES
 
 NOBODY = 65534
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
+DYING = 0.5  # seconds that one which was killed is waited for
 EARLY = 2.0  # seconds: a child that ends this soon could not start, and its last line says why
 PRIVILEGED = ("wireguard-go",)  # makes its interface through /dev/net/tun and its socket under /var/run
 
@@ -123,7 +124,10 @@ class Children:
         _reset(running)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.process.pid, signal.SIGKILL)
-        await running.process.wait()
+        # The kernel may take seconds to take its interface down, and it with that: nobody's next wish waits so long.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DYING):
+                await running.process.wait()
 
     def reset(self, name: str) -> None:
         """Resets its connections; it goes on."""
