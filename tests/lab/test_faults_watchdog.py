@@ -168,7 +168,7 @@ def test_fault_14_all_transports_are_dead_and_then_one_returns(lab: Lab) -> None
         pauses = [b - a for a, b in pairwise(times) if b - a > 0.1]
         print(f"{name}: a minute {len(frames)} frames, {len(times)} flows; {min(pauses):.1f} to {max(pauses):.1f} s apart")
         assert len(frames) < KNOCKS, "bounded"
-        assert len({round(pause, 2) for pause in pauses}) >= min(4, len(pauses)), "no rhythm"
+        assert len({round(pause, 2) for pause in pauses}) >= min(3, len(pauses)), "no rhythm"  # two may be alike by chance
 
 
 # -- the active transport is blocked --------------------------------------------------------------------------------
