@@ -108,6 +108,8 @@ class World:
         if before is None or before.policy != plan.policy:
             await self._part("ruleset", self._rulesets.load_policy, plan)
         await self._part("conntrack", partial(self._cut, before), plan)
+        if before is not None and before.switch != plan.switch:  # after the cut, which nothing may hold up
+            self._children.reset(RESOLVER)  # else names would go on by the exit that its connections began with
         if before is None or _kernel_part(before) != _kernel_part(plan):
             await self._part("lan", self._addresses, plan)
             await self._part("routing", self._routing, plan)
@@ -165,7 +167,6 @@ class World:
     async def _switch(self, plan: Plan) -> None:
         if self._plan is not None:
             self._rulesets.switch(self._plan, plan)
-        self._children.reset(RESOLVER)  # else names would go on by the exit that its connections began with
 
     async def _addresses(self, plan: Plan) -> None:
         name, addresses = plan.lan
