@@ -156,11 +156,10 @@ class Line:
 
 @dataclass(slots=True)
 class Session:
-    """What a login gave us. `size`: of a downstream fragment."""
+    """What a login gave us."""
 
     user: int
     address: IPv4Address
-    size: int
 
 
 def log_in(line: Line, password: str) -> Session:
@@ -188,16 +187,18 @@ def log_in(line: Line, password: str) -> Session:
             line.ask(f"o{letter}{codec}{{}}", 3)
             break
     line.ask(f"o{letter}l{{}}", 3)
-    return Session(user, address, fragment_size(line, user))
+    set_fragment_size(line, user)
+    return Session(user, address)
 
 
-def fragment_size(line: Line, user: int) -> int:
+def set_fragment_size(line: Line, user: int) -> None:
+    """The largest that comes through; the server's own, where none of them does."""
     for size in SIZES:
         head = "".join(BASE32[(user << 11 | size) >> shift & 31] for shift in (10, 5, 0))
         arrived = line.ask(f"r{head}d{base32(random.randbytes(room(line.domain)))}", 2)
         if len(arrived) == size and arrived[:2] == BLOCK.pack(size):
-            return size if line.ask("n" + base32(bytes([user]) + BLOCK.pack(size - 2) + line.miss), 3) else SIZES[-1]
-    return SIZES[-1]
+            line.ask("n" + base32(bytes([user]) + BLOCK.pack(size - 2) + line.miss), 3)
+            return
 
 
 @dataclass(slots=True)

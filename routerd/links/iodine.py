@@ -16,15 +16,17 @@ LONGEST_DOMAIN = 128  # characters: as many again have to fit before it
 def iodine(text: str) -> tuple[str, Iodine]:
     uri = split(text)
     host, port = server(uri, "53")
-    if not wall.is_address(host):
-        raise LinkError("The resolver has to be an IP address: where nothing but this gets out, no name is found.")
+    try:
+        wall.address(host)
+    except ValueError:
+        raise LinkError("The resolver has to be an IP address: where nothing else gets out, none is found.") from None
     domain = uri.query.get("domain", "")
-    if "." not in domain or len(domain) > LONGEST_DOMAIN or wall.is_address(domain):
+    if "." not in domain or len(domain) > LONGEST_DOMAIN:
         raise LinkError("The link does not say what the tunnel's server answers for: ?domain=t.example.org is needed.")
     password = wall.text(decoded(uri.userinfo), "password")
     if len(password.encode()) > LONGEST:
         raise LinkError(f"The password is longer than {LONGEST} bytes.")
-    return uri.name, Iodine(host, port, wall.host(domain), password)
+    return uri.name, Iodine(host, port, wall.hostname(domain), password)
 
 
 def iodine_link(name: str, transport: Iodine) -> str:

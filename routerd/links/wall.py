@@ -74,14 +74,6 @@ def address(value: str) -> str:
     return str(found)
 
 
-def is_address(value: str) -> bool:
-    try:
-        ip_address(value)
-    except ValueError:
-        return False
-    return True
-
-
 def hostname(value: str) -> str:
     reason = "The server's name is not a host name or an IP address: letters, digits, hyphens and dots are allowed."
     try:

@@ -1,7 +1,8 @@
 """A large answer: some censors let a connection's first kilobytes pass and freeze or throttle the rest.
 
-Two sources in parallel, because a source may be slow or gone by itself: only what happens to both is the transport's;
-and only where another transport brings one whole just then, because the line may be what is slow (prober.py).
+Two sources in parallel, because a source may be slow or gone by itself: only what happens to both is the transport's.
+Where small answers are late by every other way too, the line may be what is slow: several rounds have to agree, and
+another transport has to bring a large one just then (prober.py). Elsewhere it does not: a censor may freeze them all.
 """
 
 from __future__ import annotations

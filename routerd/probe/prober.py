@@ -140,11 +140,12 @@ class Prober:
         runs.large_at = time.monotonic() + probe.large_every * random.uniform(0.7, 1.3)
         latency = (small.latency_ms or 0.0) / 1000
         gots = await self._measured(probe, 2 if probe.urgent else 1, latency)
-        more = ON_A_LATE_LINE if self._line_is_late(probe) else int(large.unsure(gots) or not probe.urgent)
+        late = self._line_is_late(probe)
+        more = ON_A_LATE_LINE if late else int(large.unsure(gots) or not probe.urgent)
         while more and any(gots) and not large.whole(gots):
             gots, more = await self._measured(probe, 2, latency), more - 1
         rate, stuck = large.verdict(gots)
-        if stuck and await self._elsewhere_whole(probe):
+        if stuck and not (late and not await self._elsewhere_whole(probe)):
             return Probed(probe.name, None, f"large answers are {stuck}", "frozen", sign=probe.sign)
         return Probed(probe.name, small.latency_ms, rate=rate, sign=probe.sign)
 
@@ -157,11 +158,11 @@ class Prober:
         return bool(latencies) and min(latencies) >= LATE
 
     async def _elsewhere_whole(self, probe: Probe) -> bool:
-        """The control: a large answer comes another way just now (or there is none). Else it is the line."""
+        """The control: a large answer comes another way just now. Else it is the line."""
         others = self._others(probe)
         some = random.sample(others, min(CONTROLS, len(others)))
         gots = [self._measure(r.probe, random.choice(r.probe.large), r.latency or 0.0) for r in some if r.probe.large]
-        return not gots or bool(large.whole(await asyncio.gather(*gots)))
+        return bool(large.whole(await asyncio.gather(*gots)))
 
     async def _measured(self, probe: Probe, count: int, latency: float) -> list[large.Got | None]:
         """One source will do where nothing is suspected: they cost the most of all that we send."""

@@ -27,7 +27,7 @@ AT_ONCE = 1.0  # second
 REFUSED = 7  # curl's exit code
 
 
-@pytest.fixture(params=RECIPES)
+@pytest.fixture(params=[*RECIPES, "iodine"])
 def server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Server]:
     made = lab.server(request.param)
     made.start()

@@ -59,7 +59,7 @@ def test_a_dns_tunnel_carries_what_travels_inside_and_nothing_else_leaves(lab: L
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         assert status["Uid"].split()[0] != "0" and status["NoNewPrivs"] == "1"
-        assert "password" not in Path(f"/proc/{pid}/cmdline").read_text()
+        assert server.recipe.inbound["password"] not in Path(f"/proc/{pid}/cmdline").read_text()
         box.stop()
     verdict = capture.stop()
     assert verdict.clean, str(verdict)
