@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from routerd import file
+from routerd.bending import listed
 from routerd.daemon import Daemon
 from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
+from routerd.host.asking import Unheard
 from routerd.host.worker import tried
 from routerd.links import INTERFACE, WRITERS, LinkError, Named, configuration, export, parse
 from routerd.links.bulk import Rejected, described, read_all
@@ -59,7 +61,7 @@ async def _transports(daemon: Daemon, _path: dict[str, str], _body: Body) -> tup
 
 
 async def _use(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
-    name = _known(daemon, _text(body, "name"))
+    name = _known(daemon, wanted(body, "name"))
     if not daemon.settings or not daemon.settings.transports[name].enabled:
         raise ApiError(409, "disabled", f"{name!r} is disabled; enable it first")
     daemon.put(Wished(name))
@@ -85,25 +87,25 @@ async def _try_next(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple
 
 async def _add(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
     source = "uri" if "uri" in body else "config"
-    text = _text(body, source).strip()
+    text = wanted(body, source).strip()
     try:
         named = parse(text).name if source == "uri" else ""
         kind = parse(text).transport.kind if source == "uri" else configuration(text).kind
     except LinkError as e:
         raise ApiError(422, "link", str(e)) from e
-    name = _free(_taken(daemon), (_text(body, "name") if body.get("name") else named) or kind)
+    name = _free(_taken(daemon), (wanted(body, "name") if body.get("name") else named) or kind)
     _edit(daemon, lambda document: file.add_transport(document, name, source, text))
     return 201, {"name": name}
 
 
 async def _import(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
     """All that can be used of a text, in one step; with `dry_run` nothing is changed. Links are read in a thread."""
-    found = await asyncio.to_thread(read_all, _text(body, "text"))
+    found = await asyncio.to_thread(read_all, wanted(body, "text"))
     known = {e.transport: e.name for e in daemon.settings.transports.values()} if daemon.settings else {}
     there = [n for n in found.transports if n.transport in known]
     fresh = [n for n in found.transports if n.transport not in known]
     if fresh and len(found.transports) == 1 and body.get("name"):
-        fresh = [replace(fresh[0], name=_text(body, "name"))]
+        fresh = [replace(fresh[0], name=wanted(body, "name"))]
     if fresh and body.get("dry_run") is not True:
         fresh = _named_apart(daemon, fresh)
         _edit(daemon, partial(_add_all, fresh))
@@ -180,11 +182,11 @@ async def _subscriptions(daemon: Daemon, _path: dict[str, str], _body: Body) -> 
 
 async def _subscribe(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[int, Body]:
     """With `text` (the list itself) it begins with that: no list is ever fetched in clear."""
-    url = _text(body, "url").strip()
+    url = wanted(body, "url").strip()
     known = daemon.settings.subscriptions if daemon.settings else {}
     if there := next((each.name for each in known.values() if each.url == url), None):
         raise ApiError(409, "there_already", f"It is there already, as {there}.")
-    name = _text(body, "name") if body.get("name") else _free(known, _host(url))
+    name = wanted(body, "name") if body.get("name") else _free(known, _host(url))
     confirm = body.get("confirm") is True
     text = await _list_in(body, name)
     _edit(daemon, lambda document: file.add_subscription(document, name, url, confirm))
@@ -221,10 +223,10 @@ async def _diagnose(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[
         raise ApiError(409, "closed", "there are no readable settings; nothing leaves the box")
     try:
         if "transport" in body:
-            name = _known(daemon, _text(body, "transport"))
+            name = _known(daemon, wanted(body, "transport"))
             report = await diagnose_server(daemon, daemon.settings, daemon.settings.transports[name])
             return 200, report.as_json(name)
-        site = site_of(_text(body, "host"))
+        site = site_of(wanted(body, "host"))
         report = await diagnose(daemon, daemon.settings, site, direct=body.get("direct") is not False)
         return 200, report.as_json(site.host)
     except ValueError as e:
@@ -233,6 +235,13 @@ async def _diagnose(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[
         raise ApiError(409, "busy", "a diagnosis is under way; try again in half a minute") from e
     except TimeoutError as e:
         raise ApiError(504, "slow", "the stages took too long; try again") from e
+
+
+async def _desync(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
+    try:
+        return 200, await listed(daemon)
+    except Unheard as e:
+        raise ApiError(504, "unheard", "the desync worker does not answer; try again") from e
 
 
 async def _reload(daemon: Daemon, _path: dict[str, str], _body: Body) -> tuple[int, Body]:
@@ -261,6 +270,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/try-next", _try_next),
     ("POST", "/reload", _reload),
     ("POST", "/diagnose", _diagnose),
+    ("GET", "/desync", _desync),
 )
 
 
@@ -295,7 +305,7 @@ async def _list_in(body: Body, name: str) -> str:
     if "text" not in body:
         return ""
     try:
-        await tried(text := _text(body, "text"))
+        await tried(text := wanted(body, "text"))
     except Refusal as e:
         raise ApiError(422, "list", f"{name}: {e}") from e
     return text
@@ -319,7 +329,7 @@ def _host(url: str) -> str:
         return "subscription"
 
 
-def _text(body: Body, key: str) -> str:
+def wanted(body: Body, key: str) -> str:
     value = body.get(key)
     if not isinstance(value, str) or not value.strip():
         raise ApiError(400, "body", f"{key}: must be a text that is not empty")

@@ -20,8 +20,10 @@ from urllib.parse import unquote, urlsplit
 
 import h11
 
-from routerd.answers import ROUTES, ApiError, Body
+from routerd.answers import ROUTES, ApiError, Body, wanted
+from routerd.bending import NoDesync, searched
 from routerd.daemon import Daemon
+from routerd.host.asking import Unheard
 
 GROUP = "clearway"
 _SO_PEERGROUPS = 59  # asm-generic/socket.h
@@ -61,7 +63,10 @@ async def _converse(daemon: Daemon, reader: asyncio.StreamReader, writer: asynci
         _authorise(writer.get_extra_info("socket"))
         path = urlsplit(request.target.decode("ascii", "replace")).path
         if (request.method, path) == (b"GET", "/events"):
-            await _stream(daemon, connection, writer)
+            await _stream(connection, writer, _changes(daemon))
+            return
+        if (request.method, path) == (b"POST", "/desync/search"):
+            await _stream(connection, writer, await _begun(_search(daemon, _json(body))))
             return
         status, answer = await _dispatch(daemon, request.method.decode(), path, body)
     except ApiError as e:
@@ -133,17 +138,46 @@ def _send(connection: h11.Connection, writer: asyncio.StreamWriter, status: int,
         writer.write(connection.send(event) or b"")
 
 
-async def _stream(daemon: Daemon, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
-    """Server-sent events: Status at once and on each change, and the journal's new lines."""
+async def _stream(connection: h11.Connection, writer: asyncio.StreamWriter, texts: AsyncIterator[str]) -> None:
+    """Server-sent events."""
     headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")]
     writer.write(connection.send(h11.Response(status_code=200, headers=headers)) or b"")
-    async for text in _changes(daemon):
+    async for text in texts:
         writer.write(connection.send(h11.Data(data=text.encode())) or b"")
         async with asyncio.timeout(PATIENCE):
             await writer.drain()
 
 
+async def _begun(texts: AsyncIterator[str]) -> AsyncIterator[str]:
+    """With its first one there: until then it may be refused, as an answer is."""
+    first = await anext(texts)
+
+    async def whole() -> AsyncIterator[str]:
+        yield first
+        async for text in texts:
+            yield text
+
+    return whole()
+
+
+async def _search(daemon: Daemon, body: Body) -> AsyncIterator[str]:
+    """Each try as it ends, and the end."""
+    try:
+        async for line in searched(daemon, wanted(body, "host"), http=body.get("http") is True):
+            kind = "done" if line.get("done") else "progress"
+            yield f"event: {kind}\ndata: {json.dumps(line)}\n\n"
+    except ValueError as e:
+        raise ApiError(400, "host", f"host: {e}") from e
+    except NoDesync as e:
+        raise ApiError(
+            409, "no_desync", "no desync transport runs; add one: routerctl transport add desync://auto"
+        ) from e
+    except Unheard as e:
+        raise ApiError(504, "unheard", "the desync worker does not answer; try again") from e
+
+
 async def _changes(daemon: Daemon) -> AsyncIterator[str]:
+    """Status at once and on each change, and the journal's new lines."""
     changed = asyncio.Event()
     daemon.listeners.add(changed.set)
     last, lines = "", list(daemon.journal)

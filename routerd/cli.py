@@ -6,11 +6,9 @@ Exit status: 0 done, 1 refused or failed (one line on stderr), 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
-import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,29 +16,14 @@ from urllib.parse import quote
 from routerd import __version__
 from routerd.links import wall
 from routerd.links.bulk import Rejected, described, outcomes
+from routerd.wire import Refused, ask, events, show, table
 
 DIAGNOSIS = 40  # seconds; the daemon ends it after 30
 FETCH = 60  # seconds; the daemon ends it sooner
+SEARCH = 50  # seconds; the daemon ends it sooner
 LIMIT = 1 << 20  # bytes that can be imported at once
 LARGEST = 1 << 26  # bytes of a list that is only looked at
 _JSON = json.JSONEncoder(ensure_ascii=False)
-
-
-class Refused(Exception):
-    """One line for the owner."""
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over the Unix socket: the one thing that http.client lacks."""
-
-    def __init__(self, path: Path, timeout: float | None) -> None:
-        super().__init__("routerd", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 def main() -> None:
@@ -77,6 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     diagnosing = verb(verbs, "diagnose", _diagnose, "what the network does to a host, and what gets through", "host")
     diagnosing.add_argument("--through-only", action="store_true", help="try nothing that the provider could see")
     diagnosing.add_argument("--server", action="store_true", help="HOST is a transport's name: diagnose its own server")
+    bends = verbs.add_parser("desync", help="ways past a censor without a server").add_subparsers(
+        required=True, metavar="VERB"
+    )
+    verb(bends, "list", _desync, "what was found to work, and for how many sites")
+    searching = verb(
+        bends, "search", _search, "look for what lets a site through; your provider sees the tries", "host"
+    )
+    searching.add_argument("--http", action="store_true", help="plain HTTP in place of HTTPS")
     verb(verbs, "reload", _reload, "read the settings again")
     importing = verb(verbs, "import", _import, "links, lists and files of every kind: FILE, URL or -", "source")
     importing.add_argument("--dry-run", action="store_true", help="say what would be added; needs no daemon")
@@ -105,15 +96,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    status = _ask(arguments, "GET", "/status")
-    _show(arguments, status, _status_lines(status))
+    status = ask(arguments, "GET", "/status")
+    show(arguments, status, _status_lines(status))
 
 
 def _status_lines(status: dict[str, Any]) -> Iterator[str]:
     through = f" through {status['active']}" if status["active"] else ""
     yield f"{status['phase']}{through} ({status['mode']}) since {status['since']}"
     heads = ("NAME", "KIND", "STATE", "LATENCY", "LAST ERROR")
-    yield from _table(heads, [_transport_row(transport) for transport in status["transports"]])
+    yield from table(heads, [_transport_row(transport) for transport in status["transports"]])
     for problem in status["problems"]:
         yield f"{problem['severity']}: {problem['title']}. {problem['cure']}."
 
@@ -124,15 +115,8 @@ def _transport_row(transport: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _watch(arguments: argparse.Namespace) -> None:
-    connection, response = _open(arguments, "GET", "/events", None, None)
-    kind = ""
-    for raw in response:
-        line = raw.decode(errors="replace").rstrip("\n")
-        if line.startswith("event: "):
-            kind = line.removeprefix("event: ")
-        elif line.startswith("data: "):
-            _event(arguments, kind, json.loads(line.removeprefix("data: ")))
-    connection.close()
+    for kind, data in events(arguments, "GET", "/events", None, None):
+        _event(arguments, kind, data)
     raise Refused("the daemon went away")
 
 
@@ -146,17 +130,17 @@ def _event(arguments: argparse.Namespace, kind: str, data: dict[str, Any]) -> No
 
 
 def _log(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "GET", "/log")
-    _show(arguments, answer, (f"{line['at']} {line['kind']}: {line['text']}" for line in answer["journal"]))
+    answer = ask(arguments, "GET", "/log")
+    show(arguments, answer, (f"{line['at']} {line['kind']}: {line['text']}" for line in answer["journal"]))
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "GET", "/transports")
+    answer = ask(arguments, "GET", "/transports")
     rows = [
         (t["name"], t["kind"], f"{t['server']}:{t['port']}", "enabled" if t["enabled"] else "disabled")
         for t in answer["transports"]
     ]
-    _show(arguments, answer, _table(("NAME", "KIND", "SERVER", ""), rows))
+    show(arguments, answer, table(("NAME", "KIND", "SERVER", ""), rows))
 
 
 def _add(arguments: argparse.Namespace) -> None:
@@ -164,31 +148,31 @@ def _add(arguments: argparse.Namespace) -> None:
 
 
 def _added(arguments: argparse.Namespace, body: dict[str, str]) -> None:
-    answer = _ask(arguments, "POST", "/transports", body)
-    _show(arguments, answer, [f"added {answer['name']}"])
+    answer = ask(arguments, "POST", "/transports", body)
+    show(arguments, answer, [f"added {answer['name']}"])
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "DELETE", f"/transports/{quote(arguments.name, safe='')}")
-    _show(arguments, answer, [f"removed {arguments.name}"])
+    answer = ask(arguments, "DELETE", f"/transports/{quote(arguments.name, safe='')}")
+    show(arguments, answer, [f"removed {arguments.name}"])
 
 
 def _enable(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "POST", f"/transports/{quote(arguments.name, safe='')}/enable")
-    _show(arguments, answer, [f"enabled {arguments.name}"])
+    answer = ask(arguments, "POST", f"/transports/{quote(arguments.name, safe='')}/enable")
+    show(arguments, answer, [f"enabled {arguments.name}"])
 
 
 def _disable(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "POST", f"/transports/{quote(arguments.name, safe='')}/disable")
-    _show(arguments, answer, [f"disabled {arguments.name}"])
+    answer = ask(arguments, "POST", f"/transports/{quote(arguments.name, safe='')}/disable")
+    show(arguments, answer, [f"disabled {arguments.name}"])
 
 
 def _subscriptions(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "GET", "/subscriptions")
+    answer = ask(arguments, "GET", "/subscriptions")
     heads = ("NAME", "HOST", "NODES", "UP", "FAILED", "USED", "EXPIRES", "UPDATED", "LAST ERROR")
     rows = [_subscription_row(one) for one in answer["subscriptions"]]
     news = (line for one in answer["subscriptions"] for line in _differences(one))
-    _show(arguments, answer, [*_table(heads, rows), *news])
+    show(arguments, answer, [*table(heads, rows), *news])
 
 
 def _subscription_row(one: dict[str, Any]) -> tuple[str, ...]:
@@ -212,33 +196,33 @@ def _differences(one: dict[str, Any]) -> Iterator[str]:
 def _subscribe(arguments: argparse.Namespace) -> None:
     body: dict[str, object] = {"name": arguments.name, "url": arguments.url, "confirm": arguments.confirm}
     body |= {"text": _read(arguments.file, LIMIT)} if arguments.file else {}
-    answer = _ask(arguments, "POST", "/subscriptions", body, FETCH)
-    _show(arguments, answer, [f"added {answer['name']}"])
+    answer = ask(arguments, "POST", "/subscriptions", body, FETCH)
+    show(arguments, answer, [f"added {answer['name']}"])
 
 
 def _unsubscribe(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "DELETE", f"/subscriptions/{quote(arguments.name, safe='')}")
-    _show(arguments, answer, [f"removed {arguments.name}, with its nodes"])
+    answer = ask(arguments, "DELETE", f"/subscriptions/{quote(arguments.name, safe='')}")
+    show(arguments, answer, [f"removed {arguments.name}, with its nodes"])
 
 
 def _update(arguments: argparse.Namespace) -> None:
     body = {"text": _read(arguments.file, LIMIT)} if arguments.file else {}
-    answer = _ask(arguments, "POST", f"/subscriptions/{quote(arguments.name, safe='')}/update", body, FETCH)
-    _show(arguments, answer, [f"{arguments.name} is up to date"])
+    answer = ask(arguments, "POST", f"/subscriptions/{quote(arguments.name, safe='')}/update", body, FETCH)
+    show(arguments, answer, [f"{arguments.name} is up to date"])
 
 
 def _confirm(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "POST", f"/subscriptions/{quote(arguments.name, safe='')}/confirm")
-    _show(arguments, answer, [f"{arguments.name}: the other nodes are in use"])
+    answer = ask(arguments, "POST", f"/subscriptions/{quote(arguments.name, safe='')}/confirm")
+    show(arguments, answer, [f"{arguments.name}: the other nodes are in use"])
 
 
 def _use(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "POST", "/use", {"name": arguments.name})
-    _show(arguments, answer, [f"only through {arguments.name} from now on; `routerctl auto` ends that"])
+    answer = ask(arguments, "POST", "/use", {"name": arguments.name})
+    show(arguments, answer, [f"only through {arguments.name} from now on; `routerctl auto` ends that"])
 
 
 def _auto(arguments: argparse.Namespace) -> None:
-    _show(arguments, _ask(arguments, "POST", "/auto"), ["the watchdog chooses from now on"])
+    show(arguments, ask(arguments, "POST", "/auto"), ["the watchdog chooses from now on"])
 
 
 def _diagnose(arguments: argparse.Namespace) -> None:
@@ -248,36 +232,76 @@ def _diagnose(arguments: argparse.Namespace) -> None:
     elif not arguments.through_only:
         note = f"your provider sees an attempt to reach {arguments.host}; --through-only leaves that out"
         print(f"routerctl: {note}", file=sys.stderr, flush=True)
-    answer = _ask(arguments, "POST", "/diagnose", body, DIAGNOSIS)
-    _show(arguments, answer, _diagnosis_lines(answer))
+    answer = ask(arguments, "POST", "/diagnose", body, DIAGNOSIS)
+    show(arguments, answer, _diagnosis_lines(answer))
 
 
 def _diagnosis_lines(answer: dict[str, Any]) -> Iterator[str]:
     yield f"{answer['host']}: {answer['title']} ({answer['verdict']})"
     yield f"{answer['explanation']} {answer['cure']}."
     rows = [(s["stage"], s["way"], "ok" if s["ok"] else "no", f"{s['ms']} ms", s["detail"]) for s in answer["stages"]]
-    yield from _table(("STAGE", "WAY", "", "", ""), rows)
+    yield from table(("STAGE", "WAY", "", "", ""), rows)
     for one in answer["through"]:
         yield f"through {one['transport']}: {'opens' if one['ok'] else 'does not open'}, {one['ms']} ms"
 
 
+def _desync(arguments: argparse.Namespace) -> None:
+    answer = ask(arguments, "GET", "/desync")
+    rows = [(known["strategy"], str(known["sites"]), known["transport"]) for known in answer["known"]]
+    show(arguments, answer, table(("STRATEGY", "SITES", "TRANSPORT"), rows) if rows else ["nothing was needed yet"])
+
+
+def _search(arguments: argparse.Namespace) -> None:
+    """Each try as it ends; exit status 1 where nothing lets the site through."""
+    body: dict[str, object] = {"host": arguments.host, "http": arguments.http}
+    last: dict[str, Any] = {}
+    for _, data in events(arguments, "POST", "/desync/search", body, SEARCH):
+        last = data
+        if arguments.json:
+            print(json.dumps(data, ensure_ascii=False), flush=True)
+        elif line := _search_line(data):
+            print(line, flush=True)
+    if not last.get("done"):
+        raise Refused("the daemon went away")
+    if not last["plain"] and not last["strategy"]:
+        raise Refused(_not_found(arguments.host, last))
+
+
+def _search_line(data: dict[str, Any]) -> str:
+    if "using" in data:
+        return f"in use now: {data['using']}" if data["using"] else ""
+    if not data.get("done"):
+        return f"{data['found']:12} {data['seconds']:5.2f} s  {data['strategy'] or 'as it is'}"
+    if data["plain"]:
+        return "it opens as it is; nothing is needed"
+    return f"works, and is used from now on: {data['strategy']}" if data["strategy"] else ""
+
+
+def _not_found(host: str, last: dict[str, Any]) -> str:
+    if last.get("busy"):
+        return f"{host}: other searches are under way; try again in half a minute"
+    if not last["met"]:
+        return f"{host}: nobody answers there at all; is the name right, is the line up?"
+    return f"{host}: none of {last['tried']} tries came through; it needs a transport with a server"
+
+
 def _reload(arguments: argparse.Namespace) -> None:
-    _show(arguments, _ask(arguments, "POST", "/reload"), ["the settings were read again"])
+    show(arguments, ask(arguments, "POST", "/reload"), ["the settings were read again"])
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    answer = _ask(arguments, "GET", f"/transports/{quote(arguments.name, safe='')}/link")
-    _show(arguments, answer, [answer["uri"]])
+    answer = ask(arguments, "GET", f"/transports/{quote(arguments.name, safe='')}/link")
+    show(arguments, answer, [answer["uri"]])
 
 
 def _import(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         _preview(arguments, _read(arguments.source, LARGEST))
         return
-    answer = _ask(arguments, "POST", "/import", {"text": _read(arguments.source, LIMIT)})
+    answer = ask(arguments, "POST", "/import", {"text": _read(arguments.source, LIMIT)})
     lines = [f"added {one['name']} ({one['kind']})" for one in answer["transports"]]
     lines += [_refusal(one["input"], one["reason"]) for one in answer["rejected"]]
-    _show(arguments, answer, lines + ["to fetch: routerctl subscription add NAME URL"] * bool(answer["subscriptions"]))
+    show(arguments, answer, lines + ["to fetch: routerctl subscription add NAME URL"] * bool(answer["subscriptions"]))
     if not answer["transports"]:
         raise Refused(_nothing([one["reason"] for one in answer["rejected"]]))
 
@@ -337,44 +361,3 @@ def _read(source: str, limit: int) -> str:
         raise Refused(f"{source}: cannot be read ({e.strerror})") from e
     except UnicodeDecodeError as e:
         raise Refused(f"{source}: is not UTF-8 text (byte {e.start})") from e
-
-
-# -- the wire and the screen --------------------------------------------------------------------------------------
-
-
-def _ask(
-    arguments: argparse.Namespace, method: str, path: str, body: Mapping[str, object] | None = None, seconds: float = 15
-) -> dict[str, Any]:
-    connection, response = _open(arguments, method, path, body, seconds)
-    answer: dict[str, Any] = json.loads(response.read())
-    connection.close()
-    if response.status >= 400:
-        raise Refused(answer["error"]["message"])
-    return answer
-
-
-def _open(
-    arguments: argparse.Namespace, method: str, path: str, body: Mapping[str, object] | None, timeout: float | None
-) -> tuple[_Connection, http.client.HTTPResponse]:
-    connection = _Connection(arguments.socket, timeout)
-    try:
-        connection.request(method, path, _sent(body))
-        return connection, connection.getresponse()
-    except FileNotFoundError as e:
-        raise Refused(f"{arguments.socket}: no daemon listens there; start it, or give another --socket") from e
-    except (OSError, http.client.HTTPException) as e:
-        raise Refused(f"{arguments.socket}: {e}") from e
-
-
-def _sent(body: Mapping[str, object] | None) -> bytes | None:
-    return None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
-
-
-def _show(arguments: argparse.Namespace, answer: dict[str, Any], lines: Iterable[str]) -> None:
-    print(json.dumps(answer, ensure_ascii=False, indent=1) if arguments.json else "\n".join(lines))
-
-
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    for row in (heads, *rows) if rows else ():
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -17,7 +17,7 @@ from routerd.feeds import Feeds
 from routerd.file import ConfigFile
 from routerd.memory import Memory
 from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Suspected, Tick, Up
-from routerd.plan import closed, plan
+from routerd.plan import closed, covered_way, plan
 from routerd.settings import Settings
 from routerd.status import present, status
 from routerd.subscriptions import changed
@@ -117,8 +117,8 @@ class Daemon:
         leases = str(prepare_leases(self.runtime))
         shown = plan(self.settings, self.state, leases) if self.settings else closed(self.file.last_good(), leases)
         await self.world.apply(shown)
-        active = [launch.slot for launch in shown.launches if launch.name == self.state.active and self.state.wan_up]
-        self.feeds.apply(next(iter(active), None), shown.resolvers)
+        way = covered_way(self.settings, self.state, shown.launches) if self.settings else None
+        self.feeds.apply(way, shown.resolvers)
         self.beat()
         for tell in tuple(self.listeners):
             tell()

@@ -93,7 +93,7 @@ def _server(daemon: Daemon, entry: Entry) -> Server:
     if not known:
         raise ValueError("its server's name has no address yet")
     if ip_address(known[0]).is_unspecified:
-        raise ValueError("Tor has no one server there to look at; diagnose a site instead")
+        raise ValueError("it has no one server to look at; diagnose a site instead")
     located = transport if known[0] == transport.server else dataclasses.replace(transport, server=str(known[0]))
     own = located.launch(entry.name, 0).upstreams
     mute = transport.kind == "wireguard" or bool(getattr(transport, "obfs_password", ""))
@@ -136,6 +136,8 @@ async def _around(daemon: Daemon, settings: Settings, direct: bool, without: str
     state = daemon.state
     direct = direct and not state.faults.keys() & {"ruleset", "routing", "guard"}  # our own silence is no censor's
     ups = [name for name, health in state.health.items() if isinstance(health, Up) and name != without]
+    # The control is another country's line: what goes straight out is this one, and shows the host to it besides.
+    ups = [name for name in ups if not settings.transports[name].transport.carries.straight]
     ups.sort(key=lambda name: name != state.active)
     return Around(
         direct=Way(DIRECT, DIAGNOSE_SLOT) if direct else None,

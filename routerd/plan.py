@@ -18,11 +18,13 @@ from routerd.model import (
     Link,
     Plan,
     Probe,
+    Queue,
     Refuse,
     Route,
     Rule,
     Starting,
     State,
+    Tproxy,
     Up,
     Upstream,
     beneath,
@@ -40,6 +42,8 @@ ACTIVE_EVERY, STANDBY_EVERY, LARGE_EVERY = 100.0, 240.0, 7200.0
 DOUBTED_EVERY, NAMES_EVERY = 1.0, 1.5
 STARTING_EVERY, SLOWEST_START = 0.5, 6.0  # the rarer, the more often it has failed
 MANY = 5  # failures in a row, from which on that counts
+# By different operators, and blocked by name wherever much is: asked where the owner names no canary.
+WALLED = ("https://www.youtube.com/", "https://www.instagram.com/", "https://www.facebook.com/")
 METERED = 4.0  # times rarer where the owner pays by the megabyte
 
 
@@ -200,6 +204,28 @@ def _unresolved(settings: Settings, state: State) -> tuple[tuple[str, int], ...]
     return tuple(sorted((n, slot) for n, slot in found if not is_address(n) and n not in state.addresses))
 
 
+def covered_way(settings: Settings, state: State, launches: tuple[Launch, ...]) -> int | None:
+    """The slot by which what nobody on the line may see is fetched: through the active exit, else another that is up.
+
+    Never straight out: the address of a subscription is a password.
+    """
+    ups = [
+        launch
+        for launch in launches
+        if isinstance(state.health.get(launch.name), Up)
+        and not settings.transports[launch.name].transport.carries.straight
+    ]
+    ups.sort(key=lambda launch: launch.name != state.active)
+    return ups[0].slot if ups and state.wan_up else None
+
+
+def _targets(settings: Settings, launch: Launch) -> tuple[str, ...]:
+    """Straight out, what nobody blocks shows nothing: health there is that what is blocked can be reached."""
+    if isinstance(launch.exit, Queue):
+        return settings.canaries or WALLED
+    return settings.targets + settings.canaries
+
+
 def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
     health, active = state.health[launch.name], state.health.get(state.active or "")
     # A switch is no gamble: while the active one is doubted, its standbys show that they are well.
@@ -207,7 +233,7 @@ def _probe(settings: Settings, state: State, launch: Launch) -> Probe:
     return Probe(
         launch.name,
         launch.slot,
-        settings.targets + settings.canaries,
+        _targets(settings, launch),
         len(settings.resolvers),
         _every(settings, state, launch.name),
         urgent=(health.points if isinstance(health, Up) else 0) or int(doubted),
@@ -242,4 +268,5 @@ def _in_question(health: Health) -> bool:
 
 
 def _offers_udp(launch: Launch) -> bool:
-    return isinstance(launch.exit, Link) or launch.exit.udp
+    """Straight out, port 53 is shut, by which UDP is tried."""
+    return isinstance(launch.exit, Link) or (isinstance(launch.exit, Tproxy) and launch.exit.udp)

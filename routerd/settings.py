@@ -15,10 +15,13 @@ from types import MappingProxyType
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from routerd.links import LinkError, bridges, configuration, parse
+from routerd.desync.grammar import StrategyError
+from routerd.links import NAMELESS, LinkError, bridges, configuration, parse
+from routerd.links.desync import written
 from routerd.model import LAST_SLOT, PATIENCE, SHARED_SLOTS, beneath
 from routerd.table import SettingsError, Table, is_address, shown, url_problem
 from routerd.transports import SLOW, Transport, chain
+from routerd.transports.desync import AUTO, Desync
 from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
@@ -132,7 +135,8 @@ def _settings(top: Table, read: Read) -> Settings:
     wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
     watchdog, web, time = top.table("watchdog"), top.table("web"), top.table("time")
     builtin, listed = policy.take("builtin", bool, True), _transports(top.tables("transport"), read)
-    ladder = _builtin(read) if builtin and not listed else {}
+    subscriptions = _subscriptions(top.tables("subscription"))
+    ladder = _builtin(read, straight=not subscriptions) if builtin and not listed else {}
     settings = Settings(
         wan=_ifname(wan, "interface"),
         lan=_ifname(lan, "interface"),
@@ -151,7 +155,7 @@ def _settings(top: Table, read: Read) -> Settings:
         time_sources=_time_sources(time),
         transports=listed or MappingProxyType(ladder),
         own_ladder=bool(ladder),
-        subscriptions=_subscriptions(top.tables("subscription")),
+        subscriptions=subscriptions,
     )
     if settings.subscriptions and len(settings.transports) > LAST_SLOT - SHARED_SLOTS:
         raise SettingsError(f"transport: at most {LAST_SLOT - SHARED_SLOTS} beside a subscription")
@@ -189,19 +193,24 @@ def _why_not_inside(entry: Entry, entries: Mapping[str, Entry]) -> str:
     return chain.why_not(entry.transport, entries[entry.via].transport)
 
 
-def _builtin(read: Read) -> dict[str, Entry]:
-    """Tor over the bridges of a file, a transport for each kind of bridge, in the order of the file."""
+def _builtin(read: Read, *, straight: bool) -> dict[str, Entry]:
+    """No server at all, then Tor over the bridges of a file, a transport for each kind of bridge, in its order.
+
+    `straight`: not beside a subscription, whose list would else be there only once the household has gone straight out.
+    """
+    name = NAMELESS[Desync.kind]
+    first = {name: Entry(name, Desync())} if straight else {}
     try:
         lines = [line for line in read(BRIDGES).splitlines() if line.strip() and not line.startswith("#")]
     except OSError:
-        return {}
+        return first
     try:
         known = bridges(lines).bridges
     except LinkError as e:
         raise SettingsError(f"{BRIDGES}: {e}") from e
     kinds = dict.fromkeys(bridge.by for bridge in known)
     names = {by: f"Tor ({by or 'plain'})" for by in kinds}
-    return {names[by]: Entry(names[by], Tor(tuple(b for b in known if b.by == by))) for by in kinds}
+    return first | {names[by]: Entry(names[by], Tor(tuple(b for b in known if b.by == by))) for by in kinds}
 
 
 def _entry(table: Table, read: Read) -> Entry:
@@ -211,6 +220,8 @@ def _entry(table: Table, read: Read) -> Entry:
     sources = [key for key in ("uri", "config", "file") if key in table.values]
     if not sources and table.values.get("kind") == Tor.kind:
         return Entry(name, _tor(table), enabled, ipv6, via)
+    if not sources and table.values.get("kind") == Desync.kind:
+        return Entry(name, _desync(table), enabled, ipv6, via)
     if len(sources) != 1:
         raise table.fail(
             "uri", "give exactly one of uri (a share link), config (wg-quick or OpenVPN text), file (its path)"
@@ -238,6 +249,17 @@ def _tor(table: Table) -> Tor:
         return bridges(lines)
     except LinkError as e:
         raise table.fail("bridges", str(e)) from e
+
+
+def _desync(table: Table) -> Desync:
+    """Written out: kind = "desync", and a strategy, or auto."""
+    table.take("kind", str)
+    strategy = table.take("strategy", str, AUTO)
+    table.done()
+    try:
+        return written(strategy)
+    except StrategyError as e:
+        raise table.fail("strategy", f"{shown(strategy)}: {e}; or write {AUTO!r}") from e
 
 
 def _subscriptions(tables: list[Table]) -> Mapping[str, Subscription]:

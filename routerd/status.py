@@ -48,6 +48,11 @@ _OURS: Mapping[str, _Row] = {
         "What goes through a transport can be read on the way, and be blocked by its name",
         "Use one that encrypts: HTTPS in place of HTTP, SSH in place of SOCKS",
     ),
+    "straight": (
+        "warning",
+        "What you visit is reached straight from your own address, and your provider sees where to",
+        "Add a transport, if that may harm you; see docs/desync.md",
+    ),
     "ruleset": ("error", "The kernel did not take the ruleset; the one before stays in force", "See docs/problems.md"),
     "tampered": ("warning", "Another program changed the firewall; it was put back", "See docs/problems.md"),
     "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
@@ -81,6 +86,7 @@ _OURS: Mapping[str, _Row] = {
         _NOTHING,
         10.0,
     ),
+    "handover": ("error", "No packet can be handed to the worker; nothing goes straight out", "See docs/problems.md"),
     "guard_unlocked": ("info", "The guard table cannot be locked against other programs", "Linux 6.9 or newer can"),
 }
 PROBLEMS: Mapping[str, Declared] = {**{code: Declared(*row) for code, row in _OURS.items()}, **VERDICTS}
@@ -220,7 +226,11 @@ def _readable(settings: Settings, state: State) -> Iterator[Problem]:
     via = settings.via
     for name in (n for n in state.health if n in settings.transports and not settings.transports[n].group):
         around = (name, *beneath(via, name))
-        if not any(settings.transports[each].transport.carries.hidden for each in around):
+        able = [settings.transports[each].transport.carries for each in around]
+        if any(each.straight for each in able):
+            if name == state.active:
+                yield _problem("straight", name)
+        elif not any(each.hidden for each in able):
             yield _problem("readable", name)
 
 

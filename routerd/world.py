@@ -22,6 +22,7 @@ from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import NftError
 from routerd.host.nudge import nudge
+from routerd.host.queue import Handover
 from routerd.host.routing import apply_addresses, apply_routes, apply_rules, interfaces
 from routerd.host.rulesets import Rulesets
 from routerd.host.traffic import Traffic
@@ -38,6 +39,7 @@ from routerd.model import (
     Misapplied,
     Plan,
     Progressed,
+    Queue,
     Resolved,
     WanChanged,
 )
@@ -61,6 +63,7 @@ class World:
         self._put = put
         self._rulesets = Rulesets()
         self._links = Links()
+        self._handover = Handover()
         self._children = Children(self._ended, lambda name, percent: put(Progressed(name, percent)), state)
         self._traffic = Traffic()
         self._prober = Prober(put, self._traffic.count)
@@ -107,6 +110,8 @@ class World:
             await self._part("guard", self._load_guard, plan)
         if before is None or before.policy != plan.policy:
             await self._part("ruleset", self._rulesets.load_policy, plan)
+        if before is None or before.launches != plan.launches:
+            await self._part("handover", self._handover.apply, plan)
         await self._part("conntrack", partial(self._cut, before), plan)
         if before is not None and before.switch != plan.switch:  # after the cut, which nothing may hold up
             self._children.reset(RESOLVER)  # else names would go on by the exit that its connections began with
@@ -132,6 +137,9 @@ class World:
             case "ruleset":
                 await self._part("guard", self._load_guard, plan)
                 await self._part("ruleset", self._rulesets.load_policy, plan)
+                await self._part("handover", self._handover.apply, plan)
+            case "handover":
+                await self._part("handover", self._handover.apply, plan)
             case "clock":
                 self._timing.keep(plan.clock)
             case "children":
@@ -200,7 +208,7 @@ class World:
         new = _exits(plan)
         if gone := [slot for slot, way in old.items() if new.get(slot) != way]:
             # An engine's connections end with it; those through a link have nobody to end them.
-            links = [launch.slot for launch in before.launches if isinstance(launch.exit, Link)] if before else []
+            links = [e.slot for e in before.launches if isinstance(e.exit, Link | Queue)] if before else []
             dead = conntrack.tcp_flows(slot for slot in links if slot in gone)
             conntrack.cut(gone)
             nudge(dead)
@@ -269,6 +277,7 @@ class World:
             self._later("ruleset", 0.0, self._look_at_ruleset)
 
     async def _look_at_ruleset(self) -> None:
+        self._put(Drifted("handover"))
         if self._rulesets.tampered():
             self._put(Misapplied("tampered", "within the last minute"))
             self._later("calm", CALM, self._calm)
@@ -282,7 +291,7 @@ class World:
             await asyncio.sleep(SWEEP)
             if self._plan and sysctl.differing(self._plan.sysctls):
                 self._put(Drifted("sysctls"))
-            for what, parts in (("ruleset", ("ruleset", "guard")), ("routes", ("lan", "routing", "links"))):
+            for what, parts in (("ruleset", ("ruleset", "guard", "handover")), ("routes", ("lan", "routing", "links"))):
                 if any(self._faults.get(part) for part in parts):  # the kernel may have been short of memory
                     self._put(Drifted(what))
             self._timing.look()

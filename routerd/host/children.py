@@ -24,6 +24,7 @@ from routerd.model import ENGINES
 
 NOBODY = 65534
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
+FEWER = {"desync": "-all,+net_admin,+net_raw"}
 DYING = 0.5  # seconds that one which was killed is waited for
 EARLY = 2.0  # seconds: a child that ends this soon could not start, and its last line says why
 PRIVILEGED = ("wireguard-go",)  # makes its interface through /dev/net/tun and its socket under /var/run
@@ -151,12 +152,13 @@ def user(argv: tuple[str, ...], child: Child) -> int:
 
 def confined(argv: tuple[str, ...], engine: str, uid: int) -> tuple[str, ...]:
     prefix = ["setpriv", "--pdeathsig", "SIGKILL"]
+    able = FEWER.get(engine, CAPABILITIES)
     if engine not in PRIVILEGED and os.geteuid() == 0:
         prefix += [
             "--no-new-privs",
-            f"--bounding-set={CAPABILITIES}",
-            f"--inh-caps={CAPABILITIES}",
-            f"--ambient-caps={CAPABILITIES}",
+            f"--bounding-set={able}",
+            f"--inh-caps={able}",
+            f"--ambient-caps={able}",
         ]
         if uid:
             prefix += ["--reuid", str(uid), "--regid", str(NOBODY), "--clear-groups"]

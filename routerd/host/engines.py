@@ -33,6 +33,8 @@ def program(engine: str) -> tuple[str, ...]:
             return (sys.executable, "-I", "-B", str(HERE / "xray.py"))
         case "dns-tunnel":
             return (sys.executable, "-I", "-B", str(HERE / "iodine.py"))
+        case "desync":
+            return (sys.executable, "-I", "-B", str(HERE.parent / "desync" / "worker.py"))
         case _:
             raise EngineMissing(f"{engine} is not on this box; install Debian's package {engine}")
 

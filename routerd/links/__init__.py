@@ -14,6 +14,7 @@ from typing import Any
 from routerd.links import unknown, wall
 from routerd.links.anytls import anytls, anytls_link
 from routerd.links.bridges import bridges, is_bridge, tor, tor_link
+from routerd.links.desync import desync, desync_link
 from routerd.links.http import http, http_link
 from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
@@ -61,6 +62,7 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan-go": trojan_go,
     "tor": tor,
     "iodine": iodine,
+    "desync": desync,
 }
 
 WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes that kind alone
@@ -80,9 +82,10 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
     "openvpn": ovpn_link,
     "tor": tor_link,
     "iodine": iodine_link,
+    "desync": desync_link,
 }
 
-NAMELESS = {"tor": "Tor"}  # what a transport is called that has no one server to be called after
+NAMELESS = {"tor": "Tor", "desync": "No server"}  # what a transport is called that has no one server to be called after
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from routerd.links.document import Piece
 from routerd.links.wall import LinkError
 from routerd.transports import Transport
 
+STRAIGHT = "It sends the household straight out, without a server: give it alone, if you mean it."
 DUPLICATE = "It is the same as one before it, whatever its name."
 
 
@@ -42,12 +43,17 @@ class Import:
 
 def read_all(text: str) -> Import:
     """Never raises. forms.py says what is understood."""
-    transports, rejected = [], []
+    transports: list[Named] = []
+    rejected: list[Rejected] = []
     for found in outcomes(text):
         if isinstance(found, Named):
             transports.append(found)
         else:
             rejected.append(found)
+    if len(transports) + len(rejected) > 1:
+        straight = [named for named in transports if named.transport.carries.straight]
+        transports = [named for named in transports if not named.transport.carries.straight]
+        rejected += [Rejected(named.source, STRAIGHT) for named in straight]
     return Import(tuple(transports), tuple(rejected))
 
 

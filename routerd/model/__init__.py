@@ -27,6 +27,7 @@ from routerd.model.event import (
 )
 from routerd.model.plan import Clock, Plan, Probe, Route, Rule, Service
 from routerd.model.slots import (
+    DESYNCED_SLOT,
     DIAGNOSE_SLOT,
     DIRECT_SLOT,
     ENGINES,
@@ -34,9 +35,11 @@ from routerd.model.slots import (
     LAST_SLOT,
     OWN_FLOW,
     OWN_SLOT,
+    QUEUED_SLOT,
     SHARED_SLOTS,
     SLOT_MASK,
     SLOT_SHIFT,
+    TRIAL_MASK,
     UPSTREAM_SLOT,
     mark,
 )
@@ -51,6 +54,7 @@ from routerd.model.transport import (
     Interface,
     Launch,
     Link,
+    Queue,
     Refuse,
     Tproxy,
     Upstream,
@@ -58,6 +62,7 @@ from routerd.model.transport import (
 )
 
 __all__ = [
+    "DESYNCED_SLOT",
     "DIAGNOSE_SLOT",
     "DIRECT_SLOT",
     "ENGINES",
@@ -66,9 +71,11 @@ __all__ = [
     "OWN_FLOW",
     "OWN_SLOT",
     "PATIENCE",
+    "QUEUED_SLOT",
     "SHARED_SLOTS",
     "SLOT_MASK",
     "SLOT_SHIFT",
+    "TRIAL_MASK",
     "UPSTREAM_SLOT",
     "Address",
     "Carried",
@@ -98,6 +105,7 @@ __all__ = [
     "Probed",
     "Problem",
     "Progressed",
+    "Queue",
     "Refuse",
     "Resolved",
     "Route",

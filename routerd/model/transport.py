@@ -23,12 +23,16 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Carries:
-    """What gets through beside TCP to IPv4. `quic`: UDP to port 443. `hidden`: nobody on the way can read it."""
+    """What gets through beside TCP to IPv4. `quic`: UDP to port 443. `hidden`: nobody on the way can read it.
+
+    `straight`: there is no server in between; what is visited sees the household's own address, and so does the line.
+    """
 
     udp: bool = True
     ipv6: bool = True
     quic: bool = True
     hidden: bool = True
+    straight: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,15 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """The direct way out, with a worker in the path of each flow's first packets. `number`: of the netfilter queue."""
+
+    number: int
+    udp: bool = True
+    ipv6: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Direct:
     """The way out without any transport; only ever by the owner's word."""
 
@@ -72,7 +85,7 @@ class Refuse:
     """No way out: the household is told so at once."""
 
 
-Exit = Tproxy | Link | Direct | Refuse
+Exit = Tproxy | Link | Queue | Direct | Refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ class Launch:
     name: str
     slot: int
     argv: tuple[str, ...]
-    exit: Tproxy | Link
+    exit: Tproxy | Link | Queue
     upstreams: tuple[Upstream, ...]
     stdin: str = field(default="", repr=False)
     via: int = UPSTREAM_SLOT

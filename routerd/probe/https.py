@@ -1,4 +1,4 @@
-"""One HTTPS request over a socket with a mark: TLS verified, total time limited, body bounded.
+"""One HTTPS request over a socket with a mark: TLS verified, total time limited, body bounded. http:// has no TLS.
 
 SSL_CERT_FILE is honoured, as everywhere (ssl.create_default_context does).
 """
@@ -99,11 +99,13 @@ async def _connect(
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
-        await loop.sock_connect(sock, (address, parts.port or 443))
+        await loop.sock_connect(sock, (address, parts.port or (443 if parts.scheme == "https" else 80)))
     except BaseException:
         sock.close()
         raise
     # asyncio closes it when this fails. Closing it here too would give its number away while a transport still has it.
+    if parts.scheme != "https":
+        return await asyncio.open_connection(sock=sock)
     return await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=parts.hostname)
 
 

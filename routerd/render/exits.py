@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from routerd.model import DIRECT_SLOT, ENGINES, OWN_FLOW, OWN_SLOT, UPSTREAM_SLOT, Direct, Launch, Link, Refuse, Tproxy
+from routerd.model import (
+    DIRECT_SLOT,
+    ENGINES,
+    OWN_FLOW,
+    OWN_SLOT,
+    UPSTREAM_SLOT,
+    Direct,
+    Launch,
+    Link,
+    Queue,
+    Refuse,
+    Tproxy,
+)
 from routerd.render.words import (
     ENTERED,
     chain,
@@ -64,7 +76,7 @@ def _into(launch: Launch) -> list[str]:
     return [rule(f'{set_mark(launch.slot)} counter name "{ENTERED}{launch.slot}"', "this exit"), *enter]
 
 
-def _enter(way: Tproxy | Link) -> list[str]:
+def _enter(way: Tproxy | Link | Queue) -> list[str]:
     match way:
         case Tproxy(port, udp, ipv6, quic):
             protos = "{ tcp, udp }" if udp else "tcp"
@@ -77,6 +89,10 @@ def _enter(way: Tproxy | Link) -> list[str]:
             return [*([] if quic else [no_quic]), take4, *([take6] if ipv6 else [])]
         case Link(ipv6=ipv6):
             return [rule("accept" if ipv6 else "meta nfproto ipv4 accept", "routed into the tunnel")]
+        case Queue(udp=udp, ipv6=ipv6):
+            no_udp = rule("meta l4proto udp goto refuse", "not carried")
+            straight = rule("accept" if ipv6 else "meta nfproto ipv4 accept", "routed to the WAN")
+            return [*([] if udp else [no_udp]), straight]
 
 
 def _exit_direct(allowed: bool) -> list[str]:

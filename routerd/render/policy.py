@@ -13,8 +13,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routerd.model import DIAGNOSE_SLOT, DIRECT_SLOT, UPSTREAM_SLOT, Launch, Link, Tproxy, Upstream
-from routerd.render import exits, own
+from routerd.model import (
+    DESYNCED_SLOT,
+    DIAGNOSE_SLOT,
+    DIRECT_SLOT,
+    QUEUED_SLOT,
+    UPSTREAM_SLOT,
+    Launch,
+    Link,
+    Tproxy,
+    Upstream,
+)
+from routerd.render import desync, exits, own
 from routerd.render.guard import Ports
 from routerd.render.words import (
     BACK,
@@ -79,12 +89,16 @@ def policy(p: Policy) -> str:
         base("own", "route", "output", -150, exits.own(p.ports.wan, launches)),
         base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
         base("own_names", "nat", "output", -100, own.names(p.launches, p.names_port)),
+        base("held", "filter", "postrouting", -140, desync.held()),
         base("translate", "nat", "postrouting", 100, _masquerade(p)),
         chain("from_lan", _from_lan(p)),
-        chain("from_wan", [*_from_wan(p), last()]),
+        chain("from_wan", [*_from_wan(p, launches), last()]),
         chain("from_lo", _from_lo(p)),
         *(chain(f"from_{slot}", [*_from_link(slot), last()]) for slot, _ in links),
         *(chain(f"through_{slot}", [*_through_link(p.ports, slot, link), last()]) for slot, link in links),
+        *(chain(f"through_{slot}", [*_straight(p.ports, slot), last()]) for slot in desync.slots(launches)),
+        *desync.rooms(launches),
+        chain("straight_back", [*desync.to_household(p.ports.lan, p.ports.wan), last()]),
         *(chain(f"fit_{slot}", _fit(link)) for slot, link in links),
         chain("in_clear", [*_in_clear(p), last()]),
         chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
@@ -169,13 +183,14 @@ def _from_lan(p: Policy) -> list[str]:
     ]
 
 
-def _from_wan(p: Policy) -> list[str]:
+def _from_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     direct = [
         rule(f"{ct_is(DIRECT_SLOT)} ct state established,related {set_mark(DIRECT_SLOT)} accept", "direct, answered")
     ]
     return [
         rule(f"{ct_is(UPSTREAM_SLOT)} accept", "answers to a transport"),
         *_answers_to_diagnosis(p),
+        *desync.answers(launches),
         *(direct if p.may_go_direct else []),
         rule("udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
@@ -192,6 +207,9 @@ def _routed(p: Policy, links: Sequence[tuple[int, Link]]) -> list[str]:
     No `ct state` stands before it: an old flow must not outlive a change of mode.
     """
     doors = {hexadecimal(slot): f"goto through_{slot}" for slot, _ in links}
+    straight = desync.slots(p.launches)
+    doors |= {hexadecimal(slot): f"goto through_{slot}" for slot in straight}
+    doors |= {hexadecimal(slot): "goto straight_back" for slot in (QUEUED_SLOT, DESYNCED_SLOT) if straight}
     doors |= {hexadecimal(DIRECT_SLOT): "goto in_clear"} if p.may_go_direct else {}
     return rooms(slot_of("meta"), doors, "where its mark leads")
 
@@ -217,6 +235,10 @@ def _through_link(ports: Ports, slot: int, link: Link) -> list[str]:
             "back out of the tunnel",
         ),
     ]
+
+
+def _straight(ports: Ports, slot: int) -> list[str]:
+    return desync.from_household(slot, ports.lan, ports.wan)
 
 
 def _fit(link: Link) -> list[str]:
@@ -246,6 +268,7 @@ def _for_box_from_wan(p: Policy) -> list[str]:
     return [
         rule(f"{ct_is(UPSTREAM_SLOT)} goto answered", "answers to a transport"),
         *_answers_to_diagnosis(p),
+        *desync.for_box(p.launches),
         rule("udp sport 67 udp dport 68 accept", "DHCP"),
         rule(f"icmpv6 type {FROM_NEIGHBOURS} accept", "neighbours"),
     ]
@@ -258,6 +281,7 @@ def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
         *own.look_ups(p.launches, p.names_port),
         *(own.upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
         *_diagnosis(p),
+        *desync.own(launches),
         rule("udp sport 68 udp dport 67 accept", "DHCP"),
         rule(f"icmpv6 type {NEIGHBOURS} accept", "neighbours"),
     ]
@@ -284,9 +308,11 @@ def _answer_dns(ports: Ports) -> list[str]:
 
 def _masquerade(p: Policy) -> list[str]:
     direct = rule(f'oifname "{p.ports.wan}" {is_(DIRECT_SLOT)} masquerade', "the owner said direct")
+    straight = rule(f'oifname "{p.ports.wan}" {is_(DESYNCED_SLOT)} masquerade', "straight out")
     return [
         rule(f'oifname "{LINKS}" masquerade', "a tunnel knows one address"),
         *([direct] if p.may_go_direct else []),
+        *([straight] if desync.slots(p.launches) else []),
     ]
 
 

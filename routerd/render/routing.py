@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from routerd.model import (
+    DESYNCED_SLOT,
     DIAGNOSE_SLOT,
     DIRECT_SLOT,
     ENGINES,
@@ -17,8 +18,10 @@ from routerd.model import (
     UPSTREAM_SLOT,
     Launch,
     Link,
+    Queue,
     Route,
     Rule,
+    Tproxy,
     mark,
 )
 from routerd.render.guard import Ports
@@ -50,8 +53,11 @@ def _rules(
     for launch in launches:
         if not launch.marks:  # while it connects, its packets have no mark yet; the ruleset gives them one
             yield Rule(family, 5014, MAIN, uid=ENGINES + launch.slot)
-    for launch in launches:
-        yield Rule(family, 5020 + launch.slot, TABLES + launch.slot, mark=mark(launch.slot))
+    straight = [launch.slot for launch in launches if isinstance(launch.exit, Queue)]
+    if straight:
+        yield Rule(family, 5016, MAIN, mark=mark(DESYNCED_SLOT))
+    for slot in (launch.slot for launch in launches):
+        yield Rule(family, 5020 + slot, MAIN if slot in straight else TABLES + slot, mark=mark(slot))
     yield Rule(family, 5200, TABLES + OWN_SLOT, mark=mark(OWN_SLOT))
     if may_go_direct:
         yield Rule(family, 5210, MAIN, mark=mark(DIRECT_SLOT))
@@ -74,7 +80,7 @@ def _routes(family: Family, ports: Ports, launches: tuple[Launch, ...]) -> Itera
     if lan:
         yield Route(family, LAN_TABLE, str(lan.network), dev=ports.lan, source=source)
         yield Route(family, LAN_TABLE, everything)
-    engines = [TABLES + launch.slot for launch in launches if not isinstance(launch.exit, Link)]
+    engines = [TABLES + launch.slot for launch in launches if isinstance(launch.exit, Tproxy)]
     for table in (TABLES + OWN_SLOT, *engines):
         # `source`: a local route would else pick the destination itself as the source of the box's own packets.
         # An engine's is an address of `lo`: who answers by the port that a packet came in by (wireguard-go does) is
@@ -91,13 +97,15 @@ def _routes(family: Family, ports: Ports, launches: tuple[Launch, ...]) -> Itera
 
 def sysctls(ports: Ports, launches: Iterable[Launch], may_go_direct: bool) -> tuple[tuple[str, str], ...]:
     """Key and value, in the order to write them. A key of a missing interface is passed over."""
-    links = [launch.exit for launch in launches if isinstance(launch.exit, Link)]
-    routed, routed6 = bool(links) or may_go_direct, any(link.ipv6 for link in links) or may_go_direct
+    exits = [launch.exit for launch in launches]
+    links, straight = [e for e in exits if isinstance(e, Link)], [e for e in exits if isinstance(e, Queue)]
+    to_wan, to_wan6 = may_go_direct or bool(straight), may_go_direct or any(e.ipv6 for e in straight)
+    routed, routed6 = bool(links) or to_wan, any(link.ipv6 for link in links) or to_wan6
     v4, v6 = "net/ipv4/conf", "net/ipv6/conf"
     return (
         ("net/ipv4/ip_forward", "0"),  # TPROXY needs none; links and direct get it on their own ports, below
         (f"{v4}/{ports.lan}/forwarding", _flag(routed)),
-        (f"{v4}/{ports.wan}/forwarding", _flag(may_go_direct)),
+        (f"{v4}/{ports.wan}/forwarding", _flag(to_wan)),
         *((f"{v4}/{link.ifname}/forwarding", "1") for link in links),
         (f"{v6}/all/forwarding", _flag(routed6)),  # per port it stops nothing: only `all` counts
         *(((f"{v6}/{ports.wan}/accept_ra", "2"),) if routed6 else ()),  # else forwarding would end the WAN's own IPv6

@@ -31,6 +31,11 @@ def is_(slot: int) -> str:
     return f"{slot_of('meta')} == {hexadecimal(slot)}"
 
 
+def one_of(*slots: int) -> str:
+    """The packet's mark says one of these."""
+    return f"{slot_of('meta')} {{ {', '.join(hexadecimal(slot) for slot in slots)} }}"
+
+
 def ct_is(slot: int) -> str:
     """The flow is pinned to this slot, whoever opened it."""
     return f"ct mark and 0x{FLOW_MASK:08x} == {hexadecimal(slot)}"

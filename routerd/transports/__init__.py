@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
 from routerd.transports.anytls import AnyTls
+from routerd.transports.desync import Desync
 from routerd.transports.http import Http
 from routerd.transports.hysteria import Hysteria
 from routerd.transports.hysteria2 import Hysteria2
@@ -56,9 +57,9 @@ KINDS: dict[str, type[Transport]] = {
     for kind in (
         *(Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard),
         *(Tuic, AnyTls, ShadowTls, Hysteria, Ssh, Socks, Http, OpenVpn),
-        *(Tor, Iodine),
+        *(Tor, Iodine, Desync),
     )
 }
 # Seconds from the start to the first probe that comes through, where a kind needs more than PATIENCE: tor fetches what
-# it must know of its network, and over a slow bridge that takes minutes the first time.
-SLOW: dict[str, float] = {"tor": 180.0}
+# it must know of its network, and over a slow bridge that takes minutes the first time; desync searches.
+SLOW: dict[str, float] = {"tor": 180.0, "desync": 30.0}

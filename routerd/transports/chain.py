@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
-from routerd.model import Launch, Link, Tproxy, Upstream
+from routerd.model import Launch, Link, Queue, Tproxy, Upstream
 from routerd.transports import Transport
 
 DEEPEST = 3  # transports inside each other, the innermost and the outermost counted too: each adds its round trips
@@ -31,6 +31,10 @@ def outline(transport: Transport) -> Launch:
 def why_not(inner: Transport, outer: Transport) -> str:
     """Why `inner` cannot travel inside `outer`; empty where it can."""
     launch, way = outline(inner), outline(outer).exit
+    if isinstance(launch.exit, Queue):
+        return f"{inner.kind} goes straight out, so it travels inside nothing"
+    if isinstance(way, Queue):
+        return f"{outer.kind} goes straight out; what is inside it would be on its own"
     needed = launch.upstreams
     if not launch.marks:
         return f"{inner.kind} cannot be told another way, so it travels inside nothing"
@@ -49,10 +53,14 @@ def passes(upstream: Upstream, way: Tproxy | Link) -> bool:
 
 def inside(launch: Launch, outer: Launch) -> Launch:
     """The inner one, as it is in there: a tunnel made to fit, and no UDP where its own has no way."""
+    if isinstance(outer.exit, Queue):
+        return launch  # `why_not` lets nothing travel inside one
     match launch.exit:
         case Link(mtu=mtu):
             room = max(IN_ENGINE, outer.exit.mtu - AROUND) if isinstance(outer.exit, Link) else IN_ENGINE
             return replace(launch, exit=replace(launch.exit, mtu=min(mtu, room)))
+        case Queue():
+            return launch
         case Tproxy(udp=udp):
             datagrams = [upstream for upstream in launch.upstreams if upstream.proto == "udp"]
             carried = udp and all(passes(upstream, outer.exit) for upstream in datagrams)

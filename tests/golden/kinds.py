@@ -21,12 +21,13 @@ FILE = Path(__file__).parents[2] / "docs" / "transports.md"
 ANYWHERE = "203.0.113.9"
 # Where a link's form is more than its scheme.
 FORMS = {"wireguard": "wg-quick files", "shadowtls": "as `plugin=shadow-tls`", "tor": "bridge lines", "openvpn": ".ovpn files"}
-# Those of tests/lab/tornet.py, tried by tests/lab/test_tor.py.
+# Those of tests/lab/tornet.py, tried by tests/lab/test_tor.py, and what needs no server, tried by test_desync.py.
 BRIDGE = f"{ANYWHERE}:443 {'AB' * 20}"
 TORNET = {
     "tornet, obfs4": f"obfs4 {BRIDGE} cert={'A' * 70} iat-mode=0",
     "tornet, plain bridge": f"Bridge {BRIDGE}",
     "tornet, straight": "tor://",
+    "none": "desync://auto",
 }
 TO_COME = ("amneziawg", "naive")
 PAGE = """\

@@ -14,6 +14,7 @@ from routerd.file import ConfigFile
 from routerd.links import parse
 from routerd.settings import LIMIT, Settings, parse_settings
 from routerd.table import SettingsError
+from routerd.transports.desync import Desync
 
 SECRET = "s3cr3tpassw0rd"
 LINK = f"trojan://{SECRET}@192.0.2.1:443?sni=example.org#home"
@@ -92,7 +93,7 @@ def test_the_shortest_file_has_safe_defaults() -> None:
     assert (found.on_failure, found.standby, found.address6, found.dhcp) == ("block", 2, None, True)
     assert found.resolvers
     assert found.targets
-    assert not found.transports
+    assert list(found.transports) == ["No server"]
 
 
 def test_a_subscription_is_read_and_its_address_is_shown_nowhere() -> None:
@@ -364,11 +365,27 @@ def known(path: str) -> str:
     return f"# known\n{OBFS4}\n192.0.2.2:1\n{OBFS4.replace('.1:', '.3:')}\n"
 
 
-def test_without_a_transport_there_is_a_ladder_of_tor_over_the_bridges_of_a_file() -> None:
+def test_without_a_transport_there_is_a_ladder_of_desync_and_tor_over_the_bridges_of_a_file() -> None:
     settings = parse_settings(BARE, known)
     assert settings.own_ladder
+    assert list(settings.transports) == ["No server", "Tor (obfs4)", "Tor (plain)"]
+    assert [entry.transport.server for entry in settings.enabled] == ["0.0.0.0", "192.0.2.1", "192.0.2.2"]
+
+
+def test_beside_a_subscription_nothing_goes_straight_out_of_itself() -> None:
+    """Its list would else be fetched, if ever, once the household had gone out in clear."""
+    settings = parse_settings(BARE + '[[subscription]]\nname = "Aunt"\nurl = "https://panel.example/x"\n', known)
     assert list(settings.transports) == ["Tor (obfs4)", "Tor (plain)"]
-    assert [entry.transport.server for entry in settings.enabled] == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_desync_may_be_written_out_and_its_strategy_is_read() -> None:
+    text = BARE + '[[transport]]\nname = "d"\nkind = "desync"\n'
+    assert parse_settings(text, known).transports["d"].transport == Desync()
+    settings = parse_settings(text + 'strategy = "split(1,midsld)"\n', known)
+    assert settings.transports["d"].transport == Desync("split(1,midsld)")
+    for wrong in ('strategy = "splt(1)"', 'strategy = ""', "strategy = 7", 'bridges = ["x"]'):
+        with pytest.raises(SettingsError, match=r"^transport\[0\]\.(strategy|bridges)"):
+            parse_settings(text + wrong + "\n", known)
 
 
 def test_the_owner_may_turn_that_off_and_a_transport_of_his_own_does() -> None:
@@ -395,6 +412,6 @@ def test_tor_may_be_written_out_and_its_secrets_are_in_no_error() -> None:
 def test_the_bridges_that_are_shipped_are_good_ones(tmp_path: Path) -> None:
     (tmp_path / "clearway.toml").write_text(BARE)
     file = ConfigFile(tmp_path / "clearway.toml", tmp_path)
-    assert list(file.read().transports) == ["Tor (obfs4)", "Tor (snowflake)", "Tor (meek_lite)"]
+    assert list(file.read().transports) == ["No server", "Tor (obfs4)", "Tor (snowflake)", "Tor (meek_lite)"]
     (tmp_path / "bridges.txt").write_text("192.0.2.2:1\n")
-    assert list(file.read().transports) == ["Tor (plain)"]
+    assert list(file.read().transports) == ["No server", "Tor (plain)"]

@@ -1,0 +1,77 @@
+"""A search as data: in which order strategies are tried for a site, what each try found, and when it is over. Pure.
+
+Several are under way at a time, the cheapest first; one that worked is tried once more before it is believed. Where a
+censor remembers whom it has caught, each wrong try costs an address for a minute: a fresh one comes before one that
+has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+AT_ONCE = 4
+SECONDS = 25.0  # of a whole search
+TRY = 3.0  # of one try
+TWICE = 2  # good answers before a strategy is believed
+STAGGER = 0.04  # seconds between two beginnings: the cheaper one is to win
+
+Found = Literal["good", "bad", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """`number`: of the strategy, as the worker counts them; 0 for none."""
+
+    number: int
+    address: str
+
+
+@dataclass(slots=True)
+class Crawl:
+    """`order`: the strategies' numbers. `addresses`: the one that failed first."""
+
+    order: Sequence[int]
+    addresses: list[str]
+    good: dict[int, int] = field(default_factory=dict)
+    bad: set[int] = field(default_factory=set)
+    failures: dict[str, int] = field(default_factory=dict)
+    tried: int = 0
+    met: bool = False  # whether anything was reached at all
+    _begun: list[int] = field(default_factory=list)
+
+    def plain(self) -> Try:
+        """Whether it fails at all is looked at where it did."""
+        return Try(0, self.addresses[0])
+
+    def next(self) -> Try | None:
+        """The next one to begin; None where there is none for now."""
+        again = next((n for n, count in self.good.items() if 0 < count < TWICE and n not in self.bad), None)
+        if again is not None and self._begun.count(again) <= self.good[again]:
+            return self._try(again)
+        fresh = next((n for n in self.order if n not in self._begun), None)
+        return None if fresh is None or again is not None else self._try(fresh)
+
+    def _try(self, number: int) -> Try:
+        self._begun.append(number)
+        address = min(self.addresses, key=lambda one: (self.failures.get(one, one == self.addresses[0]), one))
+        return Try(number, address)
+
+    def ended(self, one: Try, found: Found) -> int | None:
+        """The strategy's number, once it is to be believed."""
+        self.tried += one.number > 0
+        self.met = self.met or found != "unreachable"
+        if found == "good":
+            self.good[one.number] = self.good.get(one.number, 0) + 1
+            return one.number if self.good[one.number] >= TWICE else None
+        self.failures[one.address] = self.failures.get(one.address, 0) + 1
+        self.bad.add(one.number)
+        self.good.pop(one.number, None)
+        return None
+
+
+def ordered(prior: Sequence[str], won: Sequence[str], first: int) -> list[int]:
+    """Numbers, from `first`, in the order in which they are tried: what worked here comes first."""
+    proven = [prior.index(text) + first for text in won if text in prior]
+    return [*proven, *(n for n in range(first, first + len(prior)) if n not in proven)]

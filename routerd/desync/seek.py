@@ -1,0 +1,125 @@
+"""The search's hands: a process of its own, for as long as there is something to look for. Started by the worker.
+
+One JSON line in for each site, `{"site", "kind", "host", "address", "won", "slot"}`; lines out: what was tried, and last
+`{"site", "done", "strategy" | null, "plain"}`. Each try is a real page over a verified connection, by the household's
+own way out: the number of the strategy is in the mark of its packets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+from routerd.desync.crawl import AT_ONCE, SECONDS, STAGGER, TRY, Crawl, Found, Try, ordered
+from routerd.desync.prior import HTTP, TLS
+from routerd.model import mark
+from routerd.probe.https import ProbeError, fetch
+from routerd.probe.lookup import lookup_at
+from routerd.table import is_address
+
+RESOLVERS = range(4)  # of the box's: as many as the settings may name
+NAMED = 1.5  # seconds for the other addresses of a name
+IDLE = 20.0  # seconds without work, after which the process ends
+BODY = 1 << 15  # bytes of a page: what a name is held back to after its first packets shows in them
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    running: set[asyncio.Task[None]] = set()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE):
+                line = await reader.readline()
+        except TimeoutError:
+            if running:
+                continue
+            return
+        if not line:
+            return
+        task = asyncio.create_task(search(json.loads(line)))
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+
+async def search(job: dict[str, Any]) -> None:
+    prior, first = (TLS, 1) if job["kind"] == "tls" else (HTTP, 1 + len(TLS))
+    crawl = Crawl(ordered(prior, job["won"], first), await _addresses(job))
+    if not crawl.addresses:
+        say(job, done=True, strategy=None, plain=False, tried=0, met=False)
+        return
+    try:
+        async with asyncio.timeout(SECONDS):
+            number = await _tried(job, crawl)
+    except TimeoutError:
+        number = None
+    plain = number == 0
+    text = prior[number - first] if number else None
+    say(job, done=True, strategy=text, plain=plain, tried=crawl.tried, met=crawl.met)
+
+
+async def _tried(job: dict[str, Any], crawl: Crawl) -> int | None:
+    """The number of what works, 0 for plain, None where nothing does."""
+    pending = {asyncio.create_task(_one(job, crawl.plain()))}
+    plain = 0
+    try:
+        while pending or crawl.next() is not None:
+            while len(pending) < AT_ONCE and (one := crawl.next()) is not None:
+                pending.add(asyncio.create_task(_one(job, one)))
+                await asyncio.sleep(STAGGER)
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for one, found in (task.result() for task in done):
+                said = crawl.ended(one, found)
+                if one.number == 0 and found == "good":
+                    plain += 1
+                    if plain > 1:
+                        return 0
+                    pending.add(asyncio.create_task(_one(job, crawl.plain())))
+                elif said:
+                    return said
+        return None
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def _one(job: dict[str, Any], one: Try) -> tuple[Try, Found]:
+    began = time.monotonic()
+    found = await _fetched(job, one)
+    say(job, number=one.number, found=found, seconds=round(time.monotonic() - began, 2))
+    return one, found
+
+
+async def _fetched(job: dict[str, Any], one: Try) -> Found:
+    way = mark(job["slot"]) | one.number
+    host = f"[{job['host']}]" if ":" in job["host"] else job["host"]
+    scheme = "https" if job["kind"] == "tls" else "http"
+    try:
+        await fetch(f"{scheme}://{host}/", one.address, way, TRY, BODY)
+    except ProbeError as e:
+        return "unreachable" if e.finding == "hung" else "bad"
+    return "good"
+
+
+async def _addresses(job: dict[str, Any]) -> list[str]:
+    """The one that failed, and the others of the name, both families."""
+    first = job["address"]
+    if is_address(job["host"]):
+        return [first]
+    asked = [lookup_at(RESOLVERS, job["host"], job["slot"], NAMED, family) for family in ("A", "AAAA")]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    found = [str(address) for answer in answers if not isinstance(answer, BaseException) for address in answer]
+    return list(dict.fromkeys([first, *found] if first else found))
+
+
+def say(job: dict[str, Any], **what: object) -> None:
+    print(json.dumps({"site": job["site"], **what}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,3 @@
+"""scaffold"""
+
+Strategy = tuple[str, ...]

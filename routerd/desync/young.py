@@ -1,0 +1,261 @@
+"""A flow's first packets: held until what they say is whole, then let go as they are, or others sent in their place.
+
+Pure: packets in; verdicts, packets and signs out, which the worker takes from the three lists. What the worker once
+replaced it replaces again when the client repeats it: a repetition in clear would say it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from routerd.desync import quic
+from routerd.desync.hello import hello, request
+from routerd.desync.packet import ACK, RST, SYN, TCP, Packet
+from routerd.desync.play import Flight, Path, play, play_datagrams
+from routerd.desync.steps import Strategy
+from routerd.desync.stream import Stream
+
+Kind = Literal["tls", "http", "quic"]
+Sign = Literal["heard", "reset", "silent", "slow"]
+DROP, ACCEPT = 0, 1
+MOST = 4096  # flows that are remembered
+PATIENCE = 0.5  # seconds that the rest of a hello is waited for
+MOST_HELD, LONGEST = 12, 16384  # packets, bytes
+REPEATED = 2  # times that a client says the same before that is silence
+GIVEN_UP = 3.0  # seconds from a hello to a client's reset that say that it waited for more
+BEGINNINGS = (255, 128, 64)  # hop limits that systems begin with
+
+Key = tuple[bytes, int, bytes, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Whose strategy is asked for. `host`: as the client said it, or the server's address. `trial`: a search's own."""
+
+    kind: Kind
+    host: str
+    address: bytes
+    trial: int = 0
+
+
+Choose = Callable[[Ask], Strategy]
+
+
+@dataclass(slots=True)
+class Flow:
+    """`said`: what the client's first flight was. `held`: packets without a verdict, with their marks."""
+
+    at: float
+    start: int | None = None  # seq of its first byte
+    stream: Stream | None = None
+    held: list[tuple[int, int]] = field(default_factory=list)
+    first: Packet | None = None
+    datagrams: list[Packet] = field(default_factory=list)
+    size: int = 0
+    hops: int | None = None
+    ask: Ask | None = None
+    said: bytes = b""
+    settled: bool = False
+    played: bool = False
+    heard: bool = False
+    told: bool = False  # of one failure
+    repeats: int = 0
+
+
+class Young:
+    """`mark`: what lets a packet pass, given its own."""
+
+    def __init__(self, choose: Choose, mark: Callable[[int], int]) -> None:
+        self.verdicts: list[tuple[int, int, int]] = []
+        self.packets: list[Packet] = []
+        self.signs: list[tuple[Sign, Ask]] = []
+        self._choose = choose
+        self._mark = mark
+        self._flows: dict[Key, Flow] = {}
+        self._waiting: dict[Key, Flow] = {}
+
+    def take(self, number: int, mark: int, packet: Packet | None, local: bool, now: float) -> None:
+        """`local`: it is for the box itself, so that it was not forwarded yet."""
+        if packet is None:  # nothing that a client of a page sends; nobody has looked into it
+            self.verdicts.append((number, DROP, 0))
+            return
+        back = self._flows.get((packet.dst, packet.dport, packet.src, packet.sport))
+        if back is not None:
+            self._answered(back, packet, local, now)
+            self.verdicts.append((number, ACCEPT, self._mark(mark)))
+            return
+        key = (packet.src, packet.sport, packet.dst, packet.dport)
+        flow = self._flows.get(key)
+        if flow is None or (packet.proto == TCP and packet.flags & (SYN | ACK) == SYN):
+            flow = self._begin(key, now)
+        if packet.proto == TCP:
+            self._from_client(key, flow, number, mark, packet, now)
+        else:
+            self._datagram(key, flow, number, mark, packet, now)
+
+    def due(self, now: float) -> None:
+        """What has been held for too long is dealt with as far as it is known."""
+        for key, flow in list(self._waiting.items()):
+            if now - flow.at < PATIENCE:
+                break
+            self._settle(key, flow)
+
+    def holds(self) -> bool:
+        return bool(self._waiting)
+
+    def _begin(self, key: Key, now: float) -> Flow:
+        if len(self._flows) >= MOST:
+            oldest = next(iter(self._flows))
+            if oldest in self._waiting:
+                self._settle(oldest, self._flows[oldest])
+            del self._flows[oldest]
+        self._flows.pop(key, None)
+        if (before := self._waiting.pop(key, None)) is not None:
+            self._let_go(before)
+        flow = self._flows[key] = Flow(now)
+        return flow
+
+    # -- the client -----------------------------------------------------------------------------------------------
+
+    def _from_client(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
+        payload = packet.payload
+        if packet.flags & SYN:
+            flow.start = (packet.seq + 1) & 0xFFFFFFFF
+            # With data in it (TCP Fast Open) it is not let out: the client asks again without.
+            self._answer(number, mark, DROP if payload else ACCEPT)
+        elif packet.flags & RST:
+            if flow.ask and now - flow.at >= GIVEN_UP:
+                self._sign(flow, "slow")
+            self._answer(number, mark, ACCEPT)
+        elif not payload:
+            self._answer(number, mark, ACCEPT)
+        elif flow.settled:
+            self._more(flow, number, mark, packet)
+        else:
+            self._hold(key, flow, number, mark, packet, now)
+
+    def _hold(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
+        if flow.start is None:  # begun before us
+            flow.start = packet.seq
+        if flow.stream is None:
+            flow.stream, flow.at = Stream(flow.start), now
+            self._waiting[key] = flow
+        if flow.first is None or packet.seq == flow.start:
+            flow.first = packet
+        flow.size = max(flow.size, len(packet.payload))
+        flow.held.append((number, mark))
+        said = flow.stream.add(packet.seq, packet.payload)
+        if self._whole(flow, said, packet) or len(flow.held) >= MOST_HELD or len(said) > LONGEST:
+            self._settle(key, flow, mark)
+
+    def _whole(self, flow: Flow, said: bytes, packet: Packet) -> bool:
+        """Whether nothing more has to be waited for, and what it is."""
+        if not said:
+            return False
+        if found := hello(said):
+            flow.ask = Ask("tls", found.name, packet.dst)
+            return found.whole
+        if asked := request(said):
+            flow.ask = Ask("http", asked.host, packet.dst)
+            return asked.whole
+        return True
+
+    def _settle(self, key: Key, flow: Flow, mark: int = 0) -> None:
+        self._waiting.pop(key, None)
+        flow.settled = True
+        if flow.stream is None:
+            self._settle_datagrams(flow, mark)
+            return
+        flow.said = bytes(flow.stream.said)
+        strategy = self._strategy(flow, mark or next((m for _, m in flow.held), 0))
+        if strategy and flow.said and flow.first is not None:
+            for number, own in flow.held:
+                self._answer(number, own, DROP)
+            flow.held.clear()
+            self._play(flow, strategy)
+        else:
+            self._let_go(flow)
+
+    def _more(self, flow: Flow, number: int, mark: int, packet: Packet) -> None:
+        """Behind the first flight; or that once more, which is played once more."""
+        offset = (packet.seq - (flow.start or 0)) & 0xFFFFFFFF
+        if offset >= len(flow.said) or flow.ask is None:
+            self._answer(number, mark, ACCEPT)
+            return
+        flow.repeats += 1
+        if flow.repeats >= REPEATED and not flow.heard:
+            self._sign(flow, "silent")
+        strategy = self._choose(flow.ask)
+        if flow.played or strategy:
+            self._answer(number, mark, DROP)
+            self._play(flow, strategy)
+        else:
+            self._answer(number, mark, ACCEPT)
+
+    def _strategy(self, flow: Flow, mark: int) -> Strategy:
+        if flow.ask is None:
+            return ()
+        flow.ask = Ask(flow.ask.kind, flow.ask.host, flow.ask.address, mark & 0xFF)
+        return self._choose(flow.ask)
+
+    def _play(self, flow: Flow, strategy: Strategy) -> None:
+        assert flow.first is not None
+        flow.played = True
+        whole = Flight(flow.first, flow.start or 0, flow.said, flow.size)
+        self.packets += play(strategy, whole, Path(flow.hops))
+
+    # -- datagrams ------------------------------------------------------------------------------------------------
+
+    def _datagram(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
+        if flow.settled or packet.dport != 443 or not quic.is_initial(packet.payload):
+            self._answer(number, mark, ACCEPT)
+            return
+        if not flow.held:
+            flow.at = now
+            self._waiting[key] = flow
+        flow.held.append((number, mark))
+        flow.datagrams.append(packet)
+        name = quic.name([each.payload for each in flow.datagrams])
+        flow.ask = Ask("quic", name or "", packet.dst)
+        if name is not None or len(flow.held) >= MOST_HELD // 3:
+            self._settle(key, flow, mark)
+
+    def _settle_datagrams(self, flow: Flow, mark: int) -> None:
+        if not (strategy := self._strategy(flow, mark)):
+            self._let_go(flow)
+            return
+        for (number, own), packet in zip(flow.held, flow.datagrams, strict=True):
+            self._answer(number, own, DROP)
+            self.packets += play_datagrams(strategy, packet, Path(flow.hops))
+        flow.held.clear()
+
+    # -- the server -----------------------------------------------------------------------------------------------
+
+    def _answered(self, flow: Flow, packet: Packet, local: bool, now: float) -> None:
+        if packet.proto != TCP:
+            return
+        if packet.flags & RST:
+            if flow.ask is not None and not flow.heard:
+                self._sign(flow, "reset")
+        elif packet.flags & SYN:
+            ttl = packet.ttl + (not local)  # forwarded, it has lost one here
+            flow.hops = next((b for b in reversed(BEGINNINGS) if b >= ttl), 255) - ttl
+        elif packet.payload and not flow.heard and flow.settled:
+            flow.heard = True
+            if flow.ask is not None:
+                self.signs.append(("heard", flow.ask))
+
+    def _sign(self, flow: Flow, sign: Sign) -> None:
+        if flow.ask is not None and not flow.told:
+            flow.told = True
+            self.signs.append((sign, flow.ask))
+
+    def _let_go(self, flow: Flow) -> None:
+        for number, mark in flow.held:
+            self._answer(number, mark, ACCEPT)
+        flow.held.clear()
+
+    def _answer(self, number: int, mark: int, verdict: int) -> None:
+        self.verdicts.append((number, verdict, self._mark(mark)))

@@ -1,0 +1,68 @@
+"""A search, try by try."""
+
+from routerd.desync.crawl import Crawl, Try, ordered
+
+HERE, THERE = "198.51.100.10", "2001:db8::10"
+
+
+def test_the_plain_page_is_asked_for_where_it_failed_and_strategies_elsewhere() -> None:
+    crawl = Crawl([1, 2], [HERE, THERE])
+    assert crawl.plain() == Try(0, HERE)
+    assert crawl.next() == Try(1, THERE)
+
+
+def test_one_address_alone_has_to_do() -> None:
+    crawl = Crawl([1], [HERE])
+    assert crawl.next() == Try(1, HERE)
+    assert crawl.next() is None
+
+
+def test_a_strategy_is_believed_once_it_has_worked_twice() -> None:
+    crawl = Crawl([1, 2, 3], [HERE])
+    first, second = crawl.next(), crawl.next()
+    assert first and second
+    assert crawl.ended(second, "good") is None
+    assert (again := crawl.next()) == Try(2, HERE)
+    assert again
+    assert crawl.next() is None, "nothing new is begun while one is on trial"
+    assert crawl.ended(first, "bad") is None
+    assert crawl.ended(again, "good") == 2
+
+
+def test_one_that_worked_once_by_chance_is_left_and_the_rest_are_tried() -> None:
+    crawl = Crawl([1, 2], [HERE])
+    first = crawl.next()
+    assert first
+    crawl.ended(first, "good")
+    again = crawl.next()
+    assert again == first
+    crawl.ended(again, "bad")
+    assert crawl.next() == Try(2, HERE)
+    crawl.ended(Try(2, HERE), "bad")
+    assert crawl.next() is None
+
+
+def test_an_address_that_has_failed_comes_after_one_that_has_not() -> None:
+    """Some censors remember whom they have caught, for a minute."""
+    crawl = Crawl([1, 2, 3], [HERE, THERE])
+    first = crawl.next()
+    assert first == Try(1, THERE)
+    crawl.ended(first, "bad")
+    crawl.ended(crawl.plain(), "bad")
+    assert {crawl.failures[HERE], crawl.failures[THERE]} == {1}
+    assert crawl.next() is not None
+
+
+def test_whether_anybody_answered_at_all() -> None:
+    crawl = Crawl([1], [HERE])
+    crawl.ended(Try(1, HERE), "unreachable")
+    assert not crawl.met
+    crawl.ended(Try(0, HERE), "bad")
+    assert crawl.met
+    assert crawl.tried == 1
+
+
+def test_what_worked_here_last_comes_first_then_the_cheapest() -> None:
+    prior = ["a", "b", "c", "d"]
+    assert ordered(prior, ["c", "z"], 1) == [3, 1, 2, 4]
+    assert ordered(prior, [], 11) == [11, 12, 13, 14]
