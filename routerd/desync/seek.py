@@ -67,10 +67,12 @@ async def _tried(job: dict[str, Any], crawl: Crawl) -> int | None:
     pending = {asyncio.create_task(_one(job, crawl.plain()))}
     plain = 0
     try:
-        while pending or crawl.next() is not None:
+        while True:
             while len(pending) < AT_ONCE and (one := crawl.next()) is not None:
                 pending.add(asyncio.create_task(_one(job, one)))
                 await asyncio.sleep(STAGGER)
+            if not pending:
+                return None
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for one, found in (task.result() for task in done):
                 said = crawl.ended(one, found)
@@ -81,7 +83,6 @@ async def _tried(job: dict[str, Any], crawl: Crawl) -> int | None:
                     pending.add(asyncio.create_task(_one(job, crawl.plain())))
                 elif said:
                     return said
-        return None
     finally:
         for task in pending:
             task.cancel()

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from routerd.model import DESYNCED_SLOT, FLOW_MASK, QUEUED_SLOT, SLOT_MASK, Launch, Queue, mark
 from routerd.render.exits import by_user
-from routerd.render.words import BACK, OUT, chain, ct_is, is_, rule, set_mark, set_own_ct
+from routerd.render.words import BACK, OUT, chain, ct_is, hexadecimal, is_, rule, set_mark, set_own_ct, slot_of
+from routerd.render.words import rooms as vmap
 
 HANDOVER = "clearway_queue"
 CHAIN = "clearway-queue"  # in iptables' own tables
@@ -55,8 +56,14 @@ def own(launches: Sequence[Launch]) -> list[str]:
             for launch in launches
             if isinstance(launch.exit, Queue)
         ),
-        *(rule(f"{is_(slot)} {set_own_ct(slot)} goto straight_{slot}", "straight out") for slot in slots(launches)),
+        *(rule(f"{is_(slot)} {set_own_ct(slot)} accept", "straight out") for slot in slots(launches)),
     ]
+
+
+def leaving(wan: str, launches: Sequence[Launch]) -> list[str]:
+    """The box's own, once it is known where it goes: in `output` what was rerouted still seems to go to `lo`."""
+    doors = {hexadecimal(slot): f"goto straight_{slot}" for slot in slots(launches)}
+    return [*vmap(f'oifname "{wan}" {slot_of("meta")}', doors, "straight out"), rule("accept", "judged elsewhere")]
 
 
 def answers(launches: Sequence[Launch]) -> list[str]:

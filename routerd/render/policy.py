@@ -89,6 +89,7 @@ def policy(p: Policy) -> str:
         base("own", "route", "output", -150, exits.own(p.ports.wan, launches)),
         base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
         base("own_names", "nat", "output", -100, own.names(p.launches, p.names_port)),
+        base("straight", "filter", "postrouting", -155, desync.leaving(p.ports.wan, launches)),
         base("held", "filter", "postrouting", -140, desync.held()),
         base("translate", "nat", "postrouting", 100, _masquerade(p)),
         chain("from_lan", _from_lan(p)),
