@@ -1,6 +1,6 @@
 """The search's hands: a process of its own, for as long as there is something to look for. Started by the worker.
 
-One JSON line in for each site, `{"site", "kind", "host", "address", "won", "slot"}`; lines out: what was tried, and last
+One JSON line in for each site, `{"site", "kind", "host", "address", "won", "slot"}`; out: each try, and last
 `{"site", "done", "strategy" | null, "plain"}`. Each try is a real page over a verified connection, by the household's
 own way out: the number of the strategy is in the mark of its packets.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from routerd.desync import quic
-from routerd.desync.hello import hello, request
+from routerd.desync.hello import said as what_is_said
 from routerd.desync.packet import ACK, RST, SYN, TCP, Packet
 from routerd.desync.play import Flight, Path, play, play_datagrams
 from routerd.desync.steps import Strategy
@@ -21,7 +21,7 @@ Kind = Literal["tls", "http", "quic"]
 Sign = Literal["heard", "reset", "silent", "slow"]
 DROP, ACCEPT = 0, 1
 MOST = 4096  # flows that are remembered
-PATIENCE = 0.5  # seconds that the rest of a hello is waited for
+PATIENCE = 0.25  # seconds that the rest of a hello is waited for; less than what the watchdog takes for a hung worker
 MOST_HELD, LONGEST = 12, 16384  # packets, bytes
 REPEATED = 2  # times that a client says the same before that is silence
 GIVEN_UP = 3.0  # seconds from a hello to a client's reset that say that it waited for more
@@ -154,13 +154,11 @@ class Young:
         """Whether nothing more has to be waited for, and what it is."""
         if not said:
             return False
-        if found := hello(said):
-            flow.ask = Ask("tls", found.name, packet.dst)
-            return found.whole
-        if asked := request(said):
-            flow.ask = Ask("http", asked.host, packet.dst)
-            return asked.whole
-        return True
+        found = what_is_said(said)
+        if found is None:
+            return True
+        flow.ask = Ask("tls" if found.kind == "tls" else "http", found.name, packet.dst)
+        return found.whole
 
     def _settle(self, key: Key, flow: Flow, mark: int = 0) -> None:
         self._waiting.pop(key, None)

@@ -1,4 +1,4 @@
-"""What the kernel has counted of each transport, and whether its engine takes connections: cheap enough to ask often.
+"""What the kernel has counted of each transport, and whether its engine takes what comes: cheap enough to ask often.
 
 One dump of the policy's counters and one of the listening sockets, over netlink; no packet is looked at.
 """
@@ -10,8 +10,8 @@ import socket
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 
-from routerd.host import nfnetlink, sockets
-from routerd.model import Launch, Sample, Tproxy, Upstream
+from routerd.host import nfnetlink, nfqueue, sockets
+from routerd.model import Launch, Queue, Sample, Tproxy, Upstream
 from routerd.render.policy import POLICY
 from routerd.render.words import BACK, ENTERED, NAMES, OUT, RESETS
 
@@ -45,7 +45,9 @@ class Traffic:
         with contextlib.suppress(OSError):
             counts = counters(self._counters)
             self.names = counts.get(NAMES, (0, 0))[0]
-            waiting = sockets.backlogs(self._diag) if self._may_wait(counts) else {}
+            waiting = dict(sockets.backlogs(self._diag)) if self._may_wait(counts) else {}
+            if any(isinstance(launch.exit, Queue) for launch in self.launches):
+                waiting |= {-number: packets for number, packets in nfqueue.waiting().items()}
             self.samples = {
                 launch.name: self._own(launch, _sample(launch, counts, waiting)) for launch in self.launches
             }
@@ -93,8 +95,19 @@ def _sample(launch: Launch, counts: Counts, waiting: Mapping[int, int]) -> Sampl
         return counts.get(f"{kind}{launch.slot}", (0, 0))
 
     (entered, _), (out, up), (back, down), (resets, _) = of(ENTERED), of(OUT), of(BACK), of(RESETS)
-    backlog = waiting.get(launch.exit.port, 0) if isinstance(launch.exit, Tproxy) else 0
+    backlog = waiting.get(_door(launch), 0)
     return Sample(entered, out, up, back, down, resets, backlog)
+
+
+def _door(launch: Launch) -> int:
+    """Its engine's port, or the number of its queue, negative."""
+    match launch.exit:
+        case Tproxy(port):
+            return port
+        case Queue(number):
+            return -number
+        case _:
+            return 0
 
 
 def _since(base: Sample, now: Sample) -> Sample:
