@@ -15,6 +15,7 @@ AT_ONCE = 4
 SECONDS = 25.0  # of a whole search
 TRY = 3.0  # of one try
 TWICE = 2  # good answers before a strategy is believed
+PLAIN = 0.7  # seconds that the plain page gets behind a strategy that works
 STAGGER = 0.04  # seconds between two beginnings: the cheaper one is to win
 
 Found = Literal["good", "bad", "unreachable"]
@@ -39,6 +40,7 @@ class Crawl:
     failures: dict[str, int] = field(default_factory=dict)
     tried: int = 0
     met: bool = False  # whether anything was reached at all
+    believed: int | None = None  # what worked twice; used only where the plain page fails
     _begun: list[int] = field(default_factory=list)
 
     def plain(self) -> Try:
@@ -47,7 +49,9 @@ class Crawl:
 
     def next(self) -> Try | None:
         """The next one to begin; None where there is none for now."""
-        again = next((n for n, count in self.good.items() if 0 < count < TWICE and n not in self.bad), None)
+        if self.believed is not None:
+            return None
+        again = next((n for n, count in self.good.items() if n and 0 < count < TWICE and n not in self.bad), None)
         if again is not None and self._begun.count(again) <= self.good[again]:
             return self._try(again)
         fresh = next((n for n in self.order if n not in self._begun), None)
@@ -59,16 +63,24 @@ class Crawl:
         return Try(number, address)
 
     def ended(self, one: Try, found: Found) -> int | None:
-        """The strategy's number, once it is to be believed."""
+        """The end, where this was it: what works, or 0: the plain page comes, twice, and nothing is needed."""
         self.tried += one.number > 0
         self.met = self.met or found != "unreachable"
         if found == "good":
             self.good[one.number] = self.good.get(one.number, 0) + 1
-            return one.number if self.good[one.number] >= TWICE else None
+            if self.good[one.number] < TWICE:
+                return None
+            if one.number == 0:
+                return 0
+            self.believed = one.number
+            return self.believed if 0 in self.bad else None
+        self._failed(one)
+        return self.believed if one.number == 0 else None
+
+    def _failed(self, one: Try) -> None:
         self.failures[one.address] = self.failures.get(one.address, 0) + 1
         self.bad.add(one.number)
         self.good.pop(one.number, None)
-        return None
 
 
 def ordered(prior: Sequence[str], won: Sequence[str], first: int) -> list[int]:

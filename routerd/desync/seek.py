@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from routerd.desync.crawl import AT_ONCE, SECONDS, STAGGER, TRY, Crawl, Found, Try, ordered
+from routerd.desync.crawl import AT_ONCE, PLAIN, SECONDS, STAGGER, TRY, Crawl, Found, Try, ordered
 from routerd.desync.prior import HTTP, TLS
 from routerd.model import mark
 from routerd.probe.https import ProbeError, fetch
@@ -65,24 +65,22 @@ async def search(job: dict[str, Any]) -> None:
 async def _tried(job: dict[str, Any], crawl: Crawl) -> int | None:
     """The number of what works, 0 for plain, None where nothing does."""
     pending = {asyncio.create_task(_one(job, crawl.plain()))}
-    plain = 0
     try:
         while True:
             while len(pending) < AT_ONCE and (one := crawl.next()) is not None:
                 pending.add(asyncio.create_task(_one(job, one)))
                 await asyncio.sleep(STAGGER)
             if not pending:
-                return None
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                return crawl.believed
+            limit = PLAIN if crawl.believed is not None else None
+            done, pending = await asyncio.wait(pending, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                return crawl.believed
             for one, found in (task.result() for task in done):
-                said = crawl.ended(one, found)
+                if (end := crawl.ended(one, found)) is not None:
+                    return end
                 if one.number == 0 and found == "good":
-                    plain += 1
-                    if plain > 1:
-                        return 0
                     pending.add(asyncio.create_task(_one(job, crawl.plain())))
-                elif said:
-                    return said
     finally:
         for task in pending:
             task.cancel()

@@ -26,7 +26,29 @@ def test_a_strategy_is_believed_once_it_has_worked_twice() -> None:
     assert again
     assert crawl.next() is None, "nothing new is begun while one is on trial"
     assert crawl.ended(first, "bad") is None
+    assert crawl.ended(crawl.plain(), "bad") is None
     assert crawl.ended(again, "good") == 2
+
+
+def test_what_works_is_of_no_use_where_the_plain_page_comes_too() -> None:
+    """A site that works plain is never touched."""
+    crawl = Crawl([1, 2], [HERE])
+    first = crawl.next()
+    assert first
+    crawl.ended(first, "good")
+    again = crawl.next()
+    assert again
+    assert crawl.ended(again, "good") is None
+    assert crawl.next() is None, "one is enough"
+    assert crawl.ended(crawl.plain(), "good") is None, "twice, as any other"
+    assert crawl.ended(crawl.plain(), "good") == 0
+
+
+def test_the_plain_pages_failure_comes_last_and_ends_it() -> None:
+    crawl = Crawl([1], [HERE])
+    crawl.ended(Try(1, HERE), "good")
+    crawl.ended(Try(1, HERE), "good")
+    assert crawl.ended(crawl.plain(), "bad") == 1
 
 
 def test_one_that_worked_once_by_chance_is_left_and_the_rest_are_tried() -> None:
