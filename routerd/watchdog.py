@@ -116,6 +116,7 @@ SETTLED = 4.0  # seconds after the WAN came back until evidence counts again; as
 FIRST_REST, LONGEST_REST = 1.0, 60.0  # seconds, of an engine that ended; doubled with each failure in a row
 QUIET, UNEVEN = 60.0, 30.0  # seconds, of what was blocked; and up to so many more, for nothing may have a rhythm
 YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 22.0  # while nothing is up: an outage's age over YOUNG, within these; roughly
+DICE = 618.034  # where `now` falls within a millisecond or two is as good as dice; within a second, it went in a circle
 REST = max(LONGEST_REST, QUIET + UNEVEN)  # at most
 # Seconds for which a sign is not listened to after it was false; doubled each time, within these; forgotten after CALM.
 DEAF: Mapping[Sign, tuple[float, float]] = {
@@ -387,7 +388,7 @@ def _rest(state: State, name: str, evidence: str, failures: int, now: float) -> 
     rest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures - 1, 10))
     if evidence == "ended":  # an engine that cannot even run is not helped by haste
         return rest
-    dice = now % 1.0  # where `now` falls within its second is as good
+    dice = now * DICE % 1.0
     if served_without(state, name):
         return QUIET + UNEVEN * dice
     outage = now - state.since if state.active is None else 0.0

@@ -63,6 +63,7 @@ from routerd.watchdog import (
     SETTLED,
     TABLE,
     WORDS,
+    YOUNG,
     Row,
     deadline,
     deaf_until,
@@ -327,6 +328,16 @@ def test_while_nothing_is_up_rests_are_as_short_as_the_outage_is_young() -> None
     health = state.health["a"]
     assert isinstance(health, Down)
     assert 0.7 * BRIEFEST <= health.until - 2.1 <= 1.3 * BRIEFEST
+
+
+def test_in_the_first_minute_of_an_outage_rests_have_no_rhythm_either() -> None:
+    state, now, rests = told(A, START, (1.0, good("a")), (2.0, bad("a")), (2.1, bad("a"))), 2.1, []
+    while now < YOUNG:
+        due = deadline(state, now)
+        assert due is not None
+        state, now = step(A, state, Tick(), due), due
+        rests += [h.until - now for h in state.health.values() if isinstance(h, Down)]
+    assert len({round(rest, 1) for rest in rests}) >= len(rests) - 1 > 2
 
 
 def test_in_an_hour_without_any_way_out_nothing_rests_for_half_a_minute_or_in_a_rhythm() -> None:
