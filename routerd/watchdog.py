@@ -16,7 +16,7 @@ left. docs/watchdog.md is drawn from it.
    carries the household, all are tried, with rests as brief as the outage is young. One of the many nodes of a
    subscription gets one look from the first: there are others (search.py says which are tried).
 5. Signs that proved false are listened to less and less often, each kind by itself: a household may well talk to a
-   host that is dead, or pause a film.
+   host that is dead, or pause a film. One that shows but once is kept meanwhile, and while another is looked into.
 6. No clock is read here: `now` is handed in, and may stand still or jump, back too.
 """
 
@@ -113,9 +113,10 @@ WORDS = {
 ROWS: Mapping[tuple[str, str], Row] = {(row.here, row.evidence): row for row in TABLE}
 
 SETTLED = 4.0  # seconds after the WAN came back until evidence counts again; as long as the longest probe
-FIRST_REST, LONGEST_REST = 2.0, 60.0  # seconds, of an engine that ended; doubled with each failure in a row
+FIRST_REST, LONGEST_REST = 1.0, 60.0  # seconds, of an engine that ended; doubled with each failure in a row
 QUIET, UNEVEN = 60.0, 30.0  # seconds, of what was blocked; and up to so many more, for nothing may have a rhythm
 YOUNG, BRIEFEST, BRIEF = 60.0, 1.0, 22.0  # while nothing is up: an outage's age over YOUNG, within these; roughly
+DICE = 618.034  # where `now` falls within a millisecond or two is as good as dice; within a second, it went in a circle
 REST = max(LONGEST_REST, QUIET + UNEVEN)  # at most
 # Seconds for which a sign is not listened to after it was false; doubled each time, within these; forgotten after CALM.
 DEAF: Mapping[Sign, tuple[float, float]] = {
@@ -124,9 +125,11 @@ DEAF: Mapping[Sign, tuple[float, float]] = {
     "mute": (1.0, 30.0),
     "hung": (1.0, 30.0),
     "forged": (10.0, 300.0),
-    "stalled": (5.0, 600.0),
+    "stalled": (5.0, 120.0),
 }
 CALM = 120.0
+ONCE: frozenset[Sign] = frozenset({"stalled"})  # show but once, and are kept until they can be listened to
+ECHO = 4.5  # seconds for which flows that broke still show, behind the look at them
 REMEMBERED = 8  # transports that carried the household
 
 
@@ -135,7 +138,7 @@ def step(settings: Settings, state: State, event: Event, now: float) -> State:
     taken = take(present(state, now), event, now)
     if isinstance(event, Resolved) and not event.addresses:
         taken = nowhere(settings, taken, event.host, now)
-    return choose(settings, tend(settings, taken, now), now)
+    return choose(settings, tend(settings, remind(taken, now), now), now)
 
 
 def present(state: State, now: float) -> State:
@@ -261,12 +264,42 @@ def well_beneath(state: State, name: str, now: float) -> bool:
 
 def suspect(state: State, name: str, sign: Sign, now: float) -> State:
     match state.health.get(name):
-        case Up() as up if steady(state, now) and now >= deaf_until(up, sign):
-            if not up.points:
-                return _set(state, name, replace(up, points=ROWS["Up", "sign"].points, sign=sign, doubted=now))
-            if sign == "mute" and up.sign != "forged":  # it says what a probe that fails slowly has found
-                return _set(state, name, replace(up, sign=sign))
+        case Up() as up if steady(state, now):
+            return _set(state, name, _doubted(up, sign, now))
     return state
+
+
+def _doubted(up: Up, sign: Sign, now: float) -> Up:
+    """A suspect; or it owes the sign, where that shows but once and cannot be listened to now."""
+    if now < deaf_until(up, sign):
+        since = deaf_until(up, sign) - _deaf_for(sign, _in_a_row(up, sign))
+        return _owing(up, sign) if now >= since + ECHO else up
+    if not up.points:
+        owed = None if up.owed == sign else up.owed
+        return replace(up, points=ROWS["Up", "sign"].points, sign=sign, doubted=now, owed=owed)
+    if sign == "mute" and up.sign != "forged":  # it says what a probe that fails slowly has found
+        return replace(_owing(up, up.sign), sign=sign)
+    return up if sign == up.sign else _owing(up, sign)
+
+
+def _owing(up: Up, sign: Sign | None) -> Up:
+    return replace(up, owed=sign) if sign in ONCE else up
+
+
+def remind(state: State, now: float) -> State:
+    """What is owed is listened to as soon as it can be."""
+    for name, at in _reminders(state).items():
+        health = state.health[name]
+        if isinstance(health, Up) and health.owed and now >= at:
+            state = _set(state, name, _doubted(health, health.owed, now))
+    return state
+
+
+def _reminders(state: State) -> Mapping[str, float]:
+    """When what is owed can be listened to: not while there is another doubt, nor before the line has settled."""
+    owing = {n: h for n, h in state.health.items() if isinstance(h, Up) and h.owed and not h.points and state.wan_up}
+    settled = state.wan_since + SETTLED
+    return {n: max(settled, deaf_until(up, up.owed)) for n, up in owing.items() if up.owed}
 
 
 def carried(state: State, probe: Probed, now: float) -> State:
@@ -287,11 +320,18 @@ def forgive(up: Up, now: float) -> Up:
     """A sign that proved false is deaf for a while, longer each time it does so in a row."""
     if up.sign is None:
         return replace(up, points=0, doubted=0.0)
-    first, longest = DEAF[up.sign]
-    count, until = {kind: (n, t) for kind, n, t in up.alarms}.get(up.sign, (0, now))
-    count = 1 if now > until + CALM else count + 1
-    deaf = (up.sign, count, now + min(longest, first * 2.0 ** min(count - 1, 10)))
+    count = 1 if now > deaf_until(up, up.sign) + CALM else _in_a_row(up, up.sign) + 1
+    deaf = (up.sign, count, now + _deaf_for(up.sign, count))
     return replace(up, points=0, sign=None, doubted=0.0, alarms=(*(a for a in up.alarms if a[0] != up.sign), deaf))
+
+
+def _deaf_for(sign: Sign, count: int) -> float:
+    first, longest = DEAF[sign]
+    return min(longest, first * 2.0 ** min(count - 1, 10))
+
+
+def _in_a_row(up: Up, sign: Sign) -> int:
+    return next((count for kind, count, _ in up.alarms if kind == sign), 0)
 
 
 def deaf_until(up: Up, sign: Sign) -> float:
@@ -325,7 +365,7 @@ def _fresh(health: Health, now: float) -> Health:
         case Starting():
             return replace(health, since=now)
         case Up():
-            return replace(health, points=0, sign=None, doubted=0.0)
+            return replace(health, points=0, sign=None, doubted=0.0, owed=None)
 
 
 def leave(state: State, name: str, evidence: str, error: str, now: float) -> State:
@@ -348,7 +388,7 @@ def _rest(state: State, name: str, evidence: str, failures: int, now: float) -> 
     rest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures - 1, 10))
     if evidence == "ended":  # an engine that cannot even run is not helped by haste
         return rest
-    dice = now % 1.0  # where `now` falls within its second is as good
+    dice = now * DICE % 1.0
     if served_without(state, name):
         return QUIET + UNEVEN * dice
     outage = now - state.since if state.active is None else 0.0
@@ -428,6 +468,7 @@ def _unless_over(until: float | None, now: float) -> float | None:
 def deadline(state: State, now: float) -> float | None:
     """When the loop must send a Tick, if no event comes first. Always later than `now`."""
     times = [_due(name, health, state.active) for name, health in state.health.items()]
+    times += _reminders(state).values()
     times += [state.diagnosing_until] if state.diagnosing_until is not None else []
     return min((t for t in times if t > now), default=None)
 

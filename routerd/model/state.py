@@ -30,8 +30,9 @@ class Up:
     """Carries probes. `points` of evidence that it does not any more; any at all make it a suspect.
 
     `seen`: when a probe last came through. `failures`: how often it failed in a row before this; with any, it has to
-    show itself before it is preferred. `sign`: what made it a suspect. `alarms`: signs that proved false, how often in
-    a row, and until when they are not listened to. `lost`: how often in a row `udp` or `ipv6` did not come through.
+    show itself before it is preferred. `sign`: what made it a suspect; `owed`: what has yet to be
+    listened to, when that can be. `alarms`: signs that proved false, how often in a row, and until when they are not
+    listened to. `lost`: how often in a row `udp` or `ipv6` did not come through.
     `rate` in bytes per second, of the last large answer. `doubted`: since when there are points; 0.0 without any.
     """
 
@@ -41,6 +42,7 @@ class Up:
     failures: int = 0
     seen: float = 0.0
     sign: Sign | None = None
+    owed: Sign | None = None
     alarms: tuple[tuple[Sign, int, float], ...] = ()
     lost: tuple[tuple[str, int], ...] = ()
     rate: float | None = None

@@ -16,6 +16,7 @@ from functools import partial
 from routerd.probe.https import ProbeError, fetch
 
 ENOUGH = 1 << 16  # bytes
+BEGINNING = 4.0  # seconds from the first packet to the question: a censor may freeze the handshake, too
 STALLED = 2.0  # seconds without a byte, behind the question: a TLS record may be larger than what is let through
 LATE = 2.0  # times a small answer's latency, where that is longer
 CRAWL, LOOKED_AT = 4096, 3.0  # bytes per second, over so many seconds
@@ -38,11 +39,13 @@ class Got:
 
 @dataclass(slots=True)
 class Growth:
-    """`patience`: seconds without a byte. A line whose good answers are late has late bytes, too.
+    """`began`: when the first packet was sent. `patience`: seconds without a byte behind the question.
 
-    No later than LOOKED_AT: through what is throttled, small answers are late as well.
+    A line whose good answers are late has late bytes, too. But no later than LOOKED_AT: through what is throttled,
+    small answers are late as well.
     """
 
+    began: float
     patience: float
     size: int = 0
     first: float = 0.0
@@ -55,7 +58,7 @@ class Growth:
 
     def stuck(self, now: float) -> bool:
         if not self.first:
-            return False
+            return now - self.began >= BEGINNING
         took = now - self.first
         return now - self.last >= self.patience or (took >= LOOKED_AT and self.size < CRAWL * took)
 
@@ -65,7 +68,7 @@ class Growth:
 
 async def measure(url: str, address: str, mark: int, latency: float) -> Got | None:
     """None where it says nothing: no answer at all, or an error. `latency`: seconds of a small answer just now."""
-    growth = Growth(max(STALLED, LATE * latency))
+    growth = Growth(time.monotonic(), max(STALLED, LATE * latency))
     task = asyncio.create_task(fetch(url, address, mark, LONGEST, ENOUGH, partial(_grown, growth), only=True))
     try:
         while not task.done():

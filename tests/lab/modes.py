@@ -54,14 +54,15 @@ class Modes:
     box: Box
     good: str
     stays: list[Stay] = field(default_factory=list)
-    last: float = field(default_factory=time.time)
+    last: float = field(default_factory=time.time)  # when the last look began
     nft: Nft = field(default_factory=Nft)
 
     def look(self) -> Mode:
-        before = self.last
-        mode, self.last = _mode(self.nft.run("list chain inet clearway choose")), time.time()
+        # The kernel answers at some time during a look: behind the last one's answer the mode may have changed at once.
+        before, self.last = self.last, time.time()
+        mode = _mode(self.nft.run("list chain inet clearway choose"))
         if not self.stays or self.stays[-1].mode != mode:
-            self.stays.append(Stay(mode, before, self.last))
+            self.stays.append(Stay(mode, before, time.time()))
         return mode
 
     def stay(self, seconds: float) -> None:
@@ -113,7 +114,7 @@ class Modes:
     def lose_and_mend(self, kill: Callable[[], None], stay: float) -> None:
         """The engine dies: direct until it has rested and carries probes again."""
         kill()
-        self.reach("direct")
+        self.reach("direct", 10)  # on a busy box the kernel takes seconds to take a killed wireguard-go's tunnel down
         self.stay(stay)
         self.reach("tunnel", 20)
         self.stay(stay)

@@ -128,13 +128,13 @@ def test_throttle_slows_one_address_only(plain: Lab) -> None:
 
     with plain.censor(throttle(BLOCKED.address4, 800)):
         assert 10_000 < speed("blocked.example") < 130_000
-        assert speed("open.example") > 5_000_000
+        assert speed("open.example") > 1_000_000
 
 
 def test_throttle_flows_lets_each_flow_begin_and_then_crawl(plain: Lab) -> None:
     with plain.censor(throttle_flows([BLOCKED.address4, BLOCKED.address6], 2000)):
         for _ in range(10):
-            assert plain.phone.curl("http://blocked.example/blob/1000", "-4", timeout=1).returncode == 0
+            assert plain.phone.curl("http://blocked.example/blob/1000", "-4").returncode == 0
         for family in ("-4", "-6"):
             args = (family, "-o", "/dev/null", "-w", "%{size_download}")
             done = plain.phone.curl("http://blocked.example/blob/256000", *args, timeout=2)
@@ -187,7 +187,7 @@ def test_an_unplugged_line_has_no_carrier_and_comes_back_whole(plain: Lab) -> No
     assert "NO-CARRIER" in plain.router.sh("ip link show wan0")
     topology.plug(plain.isp)
     for family in ("-4", "-6"):
-        wait_until(lambda f=family: plain.phone.curl("http://blocked.example/", f, timeout=1).returncode == 0, 3, family)
+        wait_until(lambda f=family: plain.phone.curl("http://blocked.example/", f, timeout=3).returncode == 0, 10, family)
 
 
 def test_a_poisoned_exit_is_lied_to_over_doh_and_nobody_else(lab: Lab) -> None:

@@ -1,13 +1,13 @@
 """When a large answer is taken for stuck."""
 
-from routerd.probe.large import CRAWL, ENOUGH, LATE, LOOKED_AT, STALLED, Got, Growth, unsure, verdict
+from routerd.probe.large import BEGINNING, CRAWL, ENOUGH, LATE, LOOKED_AT, STALLED, Got, Growth, unsure, verdict
 
 ASKED = 100.0
 
 
 def growth(latency: float, *parts: tuple[float, int]) -> Growth:
     """Seconds behind the question, and bytes that came then."""
-    made = Growth(max(STALLED, LATE * latency))
+    made = Growth(ASKED - 0.2, max(STALLED, LATE * latency))
     made.grown(0, ASKED)
     for at, size in parts:
         made.grown(size, ASKED + at)
@@ -17,6 +17,19 @@ def growth(latency: float, *parts: tuple[float, int]) -> Growth:
 def test_silence_behind_the_question_is_stuck() -> None:
     assert growth(0.05).stuck(ASKED + STALLED)
     assert not growth(0.05).stuck(ASKED + STALLED - 0.1)
+
+
+def test_what_does_not_come_to_its_question_is_stuck_like_what_stops_behind_it() -> None:
+    frozen = Growth(ASKED, STALLED)
+    assert not frozen.stuck(ASKED + BEGINNING - 0.1)
+    assert frozen.stuck(ASKED + BEGINNING)
+    assert verdict([frozen.got(stuck=True)] * 2)[1] == "frozen after 0 KB"
+
+
+def test_a_question_that_came_late_is_not_stuck_for_that() -> None:
+    late = Growth(ASKED, STALLED)
+    late.grown(0, ASKED + BEGINNING - 0.1)
+    assert not late.stuck(ASKED + BEGINNING + STALLED - 0.2)
 
 
 def test_where_small_answers_are_late_large_ones_may_be_late_too() -> None:

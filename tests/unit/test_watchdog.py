@@ -13,6 +13,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
+from routerd import flows
 from routerd.links import parse
 from routerd.model import (
     Progressed,
@@ -52,6 +53,7 @@ from routerd.transports.tor import Tor
 from routerd.watchdog import (
     BRIEFEST,
     DEAF,
+    ECHO,
     FIRST_REST,
     LEAVE,
     LONGEST_REST,
@@ -61,8 +63,11 @@ from routerd.watchdog import (
     SETTLED,
     TABLE,
     WORDS,
+    YOUNG,
     Row,
     deadline,
+    deaf_until,
+    steady,
     step,
 )
 
@@ -208,6 +213,88 @@ def test_one_kind_of_false_alarm_deafens_for_no_other() -> None:
     assert doubt(step(B, state, Suspected("a", "silent"), 3.0))
 
 
+def sign(state: State, name: str = "a") -> Sign | None:
+    health = state.health[name]
+    assert isinstance(health, Up)
+    return health.sign if health.points else None
+
+
+def deafened(times: int) -> tuple[State, float, float]:
+    """After so many false alarms in a row: how it stands, since when nothing is listened to, and until when."""
+    state, now = told(B, *UP), 10.0
+    for _ in range(times):
+        state = told(B, (now, Suspected("a", "stalled")), (now + 1.0, good("a", sign="stalled")), state=state)
+        health = state.health["a"]
+        assert isinstance(health, Up)
+        since, now = now + 1.0, health.alarms[-1][2]
+    return state, since, now
+
+
+def test_a_sign_that_shows_but_once_while_a_false_one_is_slept_off_is_listened_to_afterwards() -> None:
+    state, since, until = deafened(3)
+    state = step(B, state, Suspected("a", "stalled"), since + ECHO)
+    assert sign(state) is None
+    assert deadline(state, since + ECHO) == until, "the loop is woken for it"
+    assert sign(step(B, state, Tick(), until - 0.1)) is None
+    assert sign(step(B, state, Tick(), until)) == "stalled"
+
+
+def test_an_owed_sign_and_a_probe_are_enough_and_a_good_one_ends_it() -> None:
+    state, since, until = deafened(3)
+    state = told(B, (since + ECHO, Suspected("a", "stalled")), (until, Tick()), state=state)
+    assert told(B, (until + 1.0, bad("a", "frozen")), state=state).active == "b"
+    calm = told(B, (until + 1.0, good("a", sign="stalled")), (until + 1000.0, Tick()), state=state)
+    assert (sign(calm), calm.active) == (None, "a")
+
+
+def test_what_a_good_probe_has_just_looked_into_is_not_owed_though_it_still_shows() -> None:
+    state, since, until = deafened(3)
+    state = step(B, state, Suspected("a", "stalled"), since + ECHO - 0.1)
+    assert sign(step(B, state, Tick(), until)) is None
+    assert flows.FORGOTTEN - flows.QUIET == ECHO
+
+
+@pytest.mark.parametrize("other", sorted(set(DEAF) - {"stalled"}))
+def test_a_sign_that_shows_but_once_while_another_is_looked_into_is_listened_to_when_that_proved_false(other: Sign) -> None:
+    state = told(B, *UP, (10.0, Suspected("a", other)), (10.5, Suspected("a", "stalled")))
+    assert sign(state) == other
+    assert sign(step(B, state, good("a", sign=other), 11.0)) == "stalled"
+
+
+def test_a_sign_that_shows_but_once_while_a_probe_has_failed_is_listened_to_when_the_next_one_is_good() -> None:
+    state = told(B, *UP, (10.0, bad("a")), (10.5, Suspected("a", "stalled")), (11.0, good("a")))
+    assert sign(state) == "stalled"
+
+
+def test_where_connections_without_answers_take_its_place_it_is_looked_into_behind_them() -> None:
+    state = told(B, *UP, (10.0, Suspected("a", "stalled")), (10.5, Suspected("a", "mute")))
+    assert sign(state) == "mute"
+    assert sign(step(B, state, good("a", sign="mute"), 11.0)) == "stalled"
+
+
+def test_signs_that_show_again_and_again_are_not_owed() -> None:
+    state = told(B, *UP, (10.0, Suspected("a", "silent")), (10.5, good("a", sign="silent")), (10.6, Suspected("a", "silent")))
+    assert sign(step(B, state, Tick(), 1000.0)) is None
+
+
+def test_what_is_owed_is_forgotten_with_all_doubts_when_the_line_is_back() -> None:
+    state, since, until = deafened(3)
+    state = told(B, (since + ECHO, Suspected("a", "stalled")), state=state)
+    state = told(B, (since + 7.0, WanChanged(False)), (since + 8.0, WanChanged(True)), (until + 60.0, Tick()), state=state)
+    assert sign(state) is None
+
+
+def test_while_the_line_is_down_nothing_that_is_owed_makes_a_suspect() -> None:
+    state, since, until = deafened(3)
+    state = told(B, (since + ECHO, Suspected("a", "stalled")), (since + 7.0, WanChanged(False)), state=state)
+    assert sign(step(B, state, Tick(), until + 60.0)) is None
+
+
+def test_however_often_flows_broke_for_nothing_they_are_listened_to_after_two_minutes() -> None:
+    _, since, until = deafened(20)
+    assert until - since == 120.0
+
+
 def test_a_standby_that_was_just_seen_well_is_taken_before_one_that_was_well_a_while_ago() -> None:
     up = told(C, START, (1.0, good("a")), (1.1, good("b")), (1.2, good("c")))
     assert told(C, (50.0, bad("a")), (50.0 + FRESH, good("c")), (50.1 + FRESH, bad("a")), state=up).active == "c"
@@ -241,6 +328,16 @@ def test_while_nothing_is_up_rests_are_as_short_as_the_outage_is_young() -> None
     health = state.health["a"]
     assert isinstance(health, Down)
     assert 0.7 * BRIEFEST <= health.until - 2.1 <= 1.3 * BRIEFEST
+
+
+def test_in_the_first_minute_of_an_outage_rests_have_no_rhythm_either() -> None:
+    state, now, rests = told(A, START, (1.0, good("a")), (2.0, bad("a")), (2.1, bad("a"))), 2.1, []
+    while now < YOUNG:
+        due = deadline(state, now)
+        assert due is not None
+        state, now = step(A, state, Tick(), due), due
+        rests += [h.until - now for h in state.health.values() if isinstance(h, Down)]
+    assert len({round(rest, 1) for rest in rests}) >= len(rests) - 1 > 2
 
 
 def test_in_an_hour_without_any_way_out_nothing_rests_for_half_a_minute_or_in_a_rhythm() -> None:
@@ -681,6 +778,9 @@ def assert_sane(settings: Settings, state: State, now: float) -> None:
         assert not (isinstance(health, Up) and health.points >= LEAVE)
         assert not (isinstance(health, Down) and health.until > now + REST)
         assert isinstance(health, Down) or health.since <= now
+        if isinstance(health, Up) and health.owed and not health.points and steady(state, now):
+            assert now < (until := deaf_until(health, health.owed)), "owed, and not listened to"
+            assert (deadline(state, now) or until) <= until, "nobody wakes the loop for it"
     due = deadline(state, now)
     assert due is None or due > now
     assert_closed(settings, state, bool(ups))
