@@ -16,7 +16,7 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from routerd.links import LinkError, bridges, configuration, parse
-from routerd.model import LAST_SLOT, PATIENCE, SHARED_SLOTS, beneath
+from routerd.model import LAST_SLOT, OF_THE_LINE, PATIENCE, SHARED_SLOTS, beneath
 from routerd.table import SettingsError, Table, is_address, shown, url_problem
 from routerd.transports import SLOW, Transport, chain
 from routerd.transports.tor import Tor
@@ -181,6 +181,8 @@ def _why_not_inside(entry: Entry, entries: Mapping[str, Entry]) -> str:
     """Why a transport cannot travel inside the one that it names; empty where it can."""
     if entry.via not in entries:
         return "there is no transport of that name"
+    if entry.transport.server == OF_THE_LINE:
+        return "it asks the line's own resolver, which is not reached through another; name a resolver in its link"
     outer = beneath({name: one.via for name, one in entries.items()}, entry.name)
     if not outer or entries[outer[-1]].via in entries:
         return "that goes round in a circle"

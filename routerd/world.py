@@ -18,6 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
 from routerd.host.children import Child, Children
+from routerd.host.lease import Lease
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import NftError
@@ -66,6 +67,7 @@ class World:
         self._prober = Prober(put, self._traffic.count)
         self._vigil = Vigil(put, self._traffic, self._prober)
         self._timing = Timing(put, self._report, state)
+        self._lease = Lease(put)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
@@ -80,6 +82,7 @@ class World:
         await self._links.probe(self._netlink)
         self._monitor.start()
         self._timing.start()
+        self._lease.look()
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         self._tasks["vigil"] = asyncio.create_task(self._vigil.run())
         return self
@@ -286,6 +289,7 @@ class World:
                 if any(self._faults.get(part) for part in parts):  # the kernel may have been short of memory
                     self._put(Drifted(what))
             self._timing.look()
+            self._lease.look()
 
     def puts_sysctls_right(self) -> bool:
         """Whether any was wrong: with a strict rp_filter of another program's no answer of a transport arrives."""

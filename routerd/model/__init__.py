@@ -14,6 +14,7 @@ from routerd.model.event import (
     Event,
     Exited,
     Finding,
+    Leased,
     Misapplied,
     Probed,
     Progressed,
@@ -43,6 +44,7 @@ from routerd.model.slots import (
 from routerd.model.state import PATIENCE, Down, Health, Starting, State, Up
 from routerd.model.status import Differences, Problem, Status, SubscriptionStatus, TransportStatus
 from routerd.model.transport import (
+    OF_THE_LINE,
     Address,
     Carries,
     Direct,
@@ -63,6 +65,7 @@ __all__ = [
     "ENGINES",
     "FLOW_MASK",
     "LAST_SLOT",
+    "OF_THE_LINE",
     "OWN_FLOW",
     "OWN_SLOT",
     "PATIENCE",
@@ -91,6 +94,7 @@ __all__ = [
     "Health",
     "Interface",
     "Launch",
+    "Leased",
     "Link",
     "Misapplied",
     "Plan",

@@ -11,7 +11,7 @@ FLOORS: list[set[str]] = [
     {"model"},
     {
         *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
-        *("diagnosis", "problems", "clock", "search", "slots", "subscriptions", "table"),
+        *("diagnosis", "problems", "clock", "search", "slots", "subscriptions", "table", "lease"),
     },
     {"host", "probe"},
     {"daemon", "world", "timing", "file", "memory", "diagnose", "feeds"},
@@ -29,10 +29,11 @@ MAY_USE = {
     "subscriptions": {"links", "settings", "transports"},
     "search": {"settings"},
     "slots": {"settings"},
+    "lease": {"settings"},
     "ladder": {"search", "settings"},
-    "watchdog": {"ladder", "settings", "slots"},
-    "plan": {"ladder", "render", "settings", "slots", "subscriptions", "table", "transports"},
-    "status": {"ladder", "settings", "problems"},
+    "watchdog": {"ladder", "lease", "settings", "slots"},
+    "plan": {"ladder", "lease", "render", "settings", "slots", "subscriptions", "table", "transports"},
+    "status": {"ladder", "lease", "settings", "problems"},
     "diagnosis": {"problems"},
     "problems": set(),
 }
