@@ -10,6 +10,7 @@ help:
 	@echo "make test     check, then the adapters, the page, the lab"
 	@echo "make check    ruff, types, unit, golden, floors: seconds"
 	@echo "make bench    speed, memory and apply times, side by side"
+	@echo "make bench-kinds  TCP through each kind of transport, beside its bare engine: half an hour or more"
 	@echo "make soak     switches that nobody needed, on bad lines and a busy box: MINUTES=10 of each"
 	@echo "make frugal   bytes on the wire while nobody uses the house: a quarter of an hour"
 	@echo "make fuzz     everything that reads links, against bytes that a fuzzer makes up: RUNS=1000000 for each form"
@@ -48,6 +49,9 @@ test: setup
 bench: setup
 	$(ROOT) $(PYTHON) -m bench
 
+bench-kinds: setup
+	$(ROOT) $(PYTHON) -m bench.kinds $(foreach kind,$(KINDS),--only $(kind))
+
 bench-failover: setup
 	$(ROOT) $(PYTHON) -m bench.failover
 
@@ -84,4 +88,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test bench bench-failover soak frugal matrix fuzz bench-links lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test bench bench-kinds bench-failover soak frugal matrix fuzz bench-links lab golden vm-test lock install uninstall clean

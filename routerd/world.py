@@ -82,7 +82,7 @@ class World:
         await self._links.probe(self._netlink)
         self._monitor.start()
         self._timing.start()
-        self._lease.look()
+        self._tasks["lease"] = asyncio.create_task(self._lease.run())
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         self._tasks["vigil"] = asyncio.create_task(self._vigil.run())
         return self
@@ -289,7 +289,6 @@ class World:
                 if any(self._faults.get(part) for part in parts):  # the kernel may have been short of memory
                     self._put(Drifted(what))
             self._timing.look()
-            self._lease.look()
 
     def puts_sysctls_right(self) -> bool:
         """Whether any was wrong: with a strict rp_filter of another program's no answer of a transport arrives."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 
 from routerd.host.wan import LEASED, resolvers_of_provider
 from routerd.model import Address, Leased
+
+EVERY = 1.0  # seconds
 
 
 class Lease:
@@ -17,6 +20,11 @@ class Lease:
         self._put = put
         self._files = files
         self._known: tuple[Address, ...] = ()
+
+    async def run(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(EVERY)
 
     def look(self) -> None:
         named = tuple(ip_address(text) for text in resolvers_of_provider(self._files))
