@@ -118,6 +118,7 @@ class World:
             await self._part("routing", self._routing, plan)
         if before is None or (before.launches, before.services) != (plan.launches, plan.services):
             self._plan = plan
+            self._links.forget(_renewed(before, plan))
             await self._children.apply(_children(plan, bool(self._links.kernel)))
             await self._part("links", self._make_links, plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
@@ -328,6 +329,13 @@ def _exits(plan: Plan) -> dict[int, Child | Direct]:
     """Where flows may live, by slot: as long as it is the same child."""
     direct = {DIRECT_SLOT: Direct()} if plan.direct else {}
     return {**{launch.slot: _child(launch) for launch in plan.launches}, **direct}
+
+
+def _renewed(before: Plan | None, plan: Plan) -> list[str]:
+    """The links of children that are begun anew."""
+    old = {launch.slot: _child(launch) for launch in before.launches} if before else {}
+    links = [(launch.exit.ifname, launch) for launch in plan.launches if isinstance(launch.exit, Link)]
+    return [ifname for ifname, launch in links if old.get(launch.slot) != _child(launch)]
 
 
 def _kernel_part(plan: Plan) -> tuple[object, ...]:

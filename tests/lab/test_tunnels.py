@@ -88,7 +88,7 @@ def test_the_lines_own_resolver_is_asked_and_a_new_lease_moves_the_tunnel_to_ano
     with dhcp_client(lab.router, "wan0", names=True), isp_leases(lab.isp, Lease()) as leasing:
         wait_until(lambda: ISP_RESOLVER4 in lab.router.sh("cat /etc/resolv.conf"), 20, "a lease with a resolver")
         capture = lab.capture([Allowed(place, "udp", 53) for place in (ISP_RESOLVER4, OTHER_RESOLVER4)], bulk=True)
-        with Box(lab, [], extra=by_the_lines_resolver(lab)) as box:
+        with Box(lab, [], extra=by_the_lines_resolver(lab), sources=()) as box:
             took = box.wait_open("inner", 60)
             assert lab.phone.curl("https://blocked.example/ip", "-4", "-m", "20").stdout.strip() == inner.address4
             leasing.kill()
