@@ -11,10 +11,10 @@ FLOORS: list[set[str]] = [
     {"model"},
     {
         *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
-        *("diagnosis", "problems", "clock", "search", "slots", "subscriptions", "table", "lease"),
+        *("diagnosis", "problems", "clock", "search", "slots", "subscriptions", "table", "lease", "entries", "moat"),
     },
     {"host", "probe"},
-    {"daemon", "world", "timing", "file", "memory", "diagnose", "feeds"},
+    {"daemon", "world", "timing", "file", "memory", "diagnose", "feeds", "bridgefeed"},
     {"api", "answers", "__main__", "cli"},
 ]
 PURE = FLOORS[0] | FLOORS[1]
@@ -23,7 +23,9 @@ IMPURE = {"asyncio", "os", "pathlib", "random", "secrets", "shutil", "socket", "
 MAY_USE = {
     "transports": {"transports"},
     "links": {"links", "transports"},
-    "settings": {"settings", "table", "links", "transports"},
+    "entries": {"table", "links", "transports"},
+    "settings": {"entries", "table"},
+    "moat": {"links", "settings", "subscriptions", "transports"},
     "table": set(),
     "render": {"render", "settings"},
     "subscriptions": {"links", "settings", "transports"},
