@@ -42,7 +42,7 @@ class Line:
 class Daemon:
     """Holds Settings and State. Everything here runs in one event loop.
 
-    `own`: the settings as the owner wrote them; `settings` have the nodes of his subscriptions and Moat's bridges besides.
+    `own`: the settings as the owner wrote them; `settings` have the nodes of his subscriptions, and Moat's bridges.
     """
 
     file: ConfigFile
