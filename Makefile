@@ -13,6 +13,7 @@ help:
 	@echo "make test     check, the adapters, the page, the lab, in two streams; test-work, test-waits, test-lab: a part of it"
 	@echo "make check    ruff, types, unit, golden, floors: seconds"
 	@echo "make bench    speed, memory and apply times, side by side"
+	@echo "make bench-kinds  TCP through each kind of transport, beside its bare engine: half an hour or more"
 	@echo "make soak     switches that nobody needed, on bad lines and a busy box: MINUTES=10 of each"
 	@echo "make frugal   bytes on the wire while nobody uses the house: a quarter of an hour"
 	@echo "make fuzz     everything that reads links, against bytes that a fuzzer makes up: RUNS=1000000 for each form"
@@ -68,6 +69,9 @@ test-lab:
 bench: setup
 	$(ROOT) $(PYTHON) -m bench
 
+bench-kinds: setup
+	$(ROOT) $(PYTHON) -m bench.kinds $(foreach kind,$(KINDS),--only $(kind))
+
 bench-failover: setup
 	$(ROOT) $(PYTHON) -m bench.failover
 
@@ -104,4 +108,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test test-first test-work test-waits test-lab bench bench-failover soak frugal matrix fuzz bench-links lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test test-first test-work test-waits test-lab bench bench-kinds bench-failover soak frugal matrix fuzz bench-links lab golden vm-test lock install uninstall clean

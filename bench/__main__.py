@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from bench import footprint, report, throughput, timing
 from bench.report import Row
 from bench.throughput import TRANSPORTS, Effort
+from bench.ways import SERVERS
 from tests.lab import Lab
 from tests.lab.box import Box
-from tests.lab.recipes import RECIPES
 
-PARTS = ("timing", "footprint", "throughput", *RECIPES)
+PARTS = ("timing", "footprint", "throughput", *SERVERS)
 
 
 def main() -> int:
@@ -48,13 +48,13 @@ def _rows(quick: bool, parts: set[str]) -> Iterator[Row]:
             yield from timing.rows(lab, 20 if quick else 60)
         if parts == {"timing"}:
             return
-        only = () if "throughput" in parts else tuple(name for name in RECIPES if name in parts)
+        only = () if "throughput" in parts else tuple(name for name in SERVERS if name in parts)
         carried = tuple(dict.fromkeys((*(TRANSPORTS if parts & {"throughput", "footprint"} else ()), *only)))
         with Box(lab, carried) as box:
             box.wait_warm(min(len(carried), 1 + box.standby))
             if "footprint" in parts:
                 yield from footprint.rows(lab, box, 10 if quick else 20)
-            if parts & {"throughput", *RECIPES}:
+            if parts & {"throughput", *SERVERS}:
                 effort = Effort(3, 1, 3) if quick else Effort(7, 1, 21)
                 yield from throughput.rows(lab, box, effort, only)
 

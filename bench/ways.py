@@ -19,8 +19,12 @@ from tests.lab.net import link
 from tests.lab.recipes import RECIPES, Seat
 from tests.lab.servers import START_SECONDS
 from tests.lab.topology import LAN_ROUTER4, server_host
+from tests.lab.tunnels import TUNNELS
 
 SITES = "198.51.100.0/25"
+SERVERS = (*RECIPES, "openvpn", "openvpn-tcp")  # those that can be compared
+# A client of these has one place at a time (a peer's key, a certificate's name), so two clients need two servers.
+ALONE = {"wireguard": 80, "openvpn": 81, "openvpn-tcp": 82}
 # Thousands of connections per second to one address: else each side would run out of ports, in TIME_WAIT.
 PORTS = """
 echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse
@@ -128,14 +132,14 @@ ip route add default via 100.65.{number}.1""")
 
 
 def _own_server(lab: Lab, transport: str) -> Server:
-    """The lab's; but a WireGuard peer has one place at a time, so two clients need two servers."""
-    if transport != "wireguard":
+    """The lab's, or one more of that kind."""
+    if transport not in ALONE:
         return lab.server(transport)
-    number = 40
-    host = server_host(lab.net, "server-wireguard-bare", number)
+    number = ALONE[transport]
+    host = server_host(lab.net, f"server-{transport}-bare", number)
     cert = lab.ca.issue(host.directory, "server", ["bare.servers.example"])
     seat = Seat(f"203.0.113.{number}", f"2001:db8:113::{number}", "bare.servers.example", cert, lab.ca_file)
-    server = Server("wireguard-bare", host, seat, RECIPES["wireguard"][1](seat))
+    server = Server(f"{transport}-bare", host, seat, (RECIPES | TUNNELS)[transport][1](seat))
     server.start()
     return server
 
@@ -154,9 +158,12 @@ def _start(host: Host, argv: tuple[str, ...], stdin: str, log: str) -> subproces
 
 def _bare_link(host: Host, way_in: Link) -> None:
     name = way_in.ifname
-    wait_until(lambda: host.run(["wg", "show", name], check=False).returncode == 0, START_SECONDS, name)
-    host.run(["wg", "setconf", name, "/dev/stdin"], input=way_in.wireguard)
-    address = next(a for a in way_in.addresses if a.version == 4)
-    host.sh(f"ip addr add {address} dev {name}; ip link set {name} mtu {way_in.mtu} up")
+    if way_in.families:  # its engine addresses it
+        wait_until(lambda: "inet " in host.sh(f"ip addr show to 0/0 | grep -w {name} || true"), START_SECONDS, name)
+    else:
+        wait_until(lambda: host.run(["wg", "show", name], check=False).returncode == 0, START_SECONDS, name)
+        host.run(["wg", "setconf", name, "/dev/stdin"], input=way_in.wireguard)
+        address = next(a for a in way_in.addresses if a.version == 4)
+        host.sh(f"ip addr add {address} dev {name}; ip link set {name} mtu {way_in.mtu} up")
     host.sh(f"ip rule add fwmark {mark(UPSTREAM_SLOT):#x} lookup main; ip route add {SITES} dev {name}")
     host.sh(FORWARD.replace("OUT", name))

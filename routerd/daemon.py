@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerd import __version__
+from routerd.bridgefeed import BridgeFeed
 from routerd.clock import distance
 from routerd.feeds import Feeds
 from routerd.file import ConfigFile
@@ -41,7 +42,7 @@ class Line:
 class Daemon:
     """Holds Settings and State. Everything here runs in one event loop.
 
-    `own`: the settings as the owner wrote them; `settings` have the nodes of his subscriptions besides.
+    `own`: the settings as the owner wrote them; `settings` have the nodes of his subscriptions, and Moat's bridges.
     """
 
     file: ConfigFile
@@ -59,11 +60,13 @@ class Daemon:
     world: World = field(init=False)
     memory: Memory = field(init=False)
     feeds: Feeds = field(init=False)
+    bridges: BridgeFeed = field(init=False)
 
     def __post_init__(self) -> None:
         self.world = World(self.put, self.file.state)
         self.memory = Memory(self.file.state)
         self.feeds = Feeds(self.file.state / "subscriptions", self._renewed, self.note)
+        self.bridges = BridgeFeed(self.file.state / "bridges.json", self._renewed, self.note)
         self.state = self.memory.recall()
 
     def put(self, event: Event) -> None:
@@ -83,6 +86,7 @@ class Daemon:
                         await self._handle(self.events.get_nowait())
             finally:
                 self.feeds.stop()
+                self.bridges.stop()
 
     async def _handle(self, event: Event) -> None:
         before = self.state
@@ -119,6 +123,7 @@ class Daemon:
         await self.world.apply(shown)
         way = covered_way(self.settings, self.state, shown.launches) if self.settings else None
         self.feeds.apply(way, shown.resolvers)
+        self.bridges.apply(self.settings, self.state, way, shown.resolvers)
         self.beat()
         for tell in tuple(self.listeners):
             tell()
@@ -145,7 +150,7 @@ class Daemon:
     def _renewed(self) -> None:
         """The owner's settings, or the nodes of a subscription, are others."""
         if self.own is not None:
-            before, self.settings = self.settings, self.feeds.merge(self.own)
+            before, self.settings = self.settings, self.bridges.merge(self.feeds.merge(self.own))
             self.put(Configured(changed(before, self.settings)))
 
     def _present(self) -> frozenset[str]:

@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from routerd import lease
 from routerd.daemon import Daemon
 from routerd.diagnosis import Verdict, judge
 from routerd.host.wan import line_of, resolvers_of_provider
-from routerd.model import DIAGNOSE_SLOT, Diagnosing, Up
+from routerd.model import DIAGNOSE_SLOT, Address, Diagnosing, Up
 from routerd.probe.around import DIRECT, Around, Notes, Way
 from routerd.probe.examine import Site, examine
 from routerd.probe.server import Server, cause_of
@@ -79,17 +80,17 @@ async def diagnose(daemon: Daemon, settings: Settings, site: Site, *, direct: bo
 
 async def diagnose_server(daemon: Daemon, settings: Settings, entry: Entry) -> Report:
     """What the network does to a transport's own server. ValueError while its address is not known."""
-    server = _server(daemon, entry)
+    server = _server(daemon, settings, entry)
     async with _under_way(daemon, True):
         around = await _around(daemon, settings, True, without=entry.name)
         return await _judged(cause_of(server, around, free=True))
 
 
-def _server(daemon: Daemon, entry: Entry) -> Server:
+def _server(daemon: Daemon, settings: Settings, entry: Entry) -> Server:
     transport = entry.transport
     if entry.via:
         raise ValueError(f"it travels inside {entry.via}, so the network does not see its server")
-    known = (transport.server,) if is_address(transport.server) else daemon.state.addresses.get(transport.server, ())
+    known = _known(daemon, settings, entry)
     if not known:
         raise ValueError("its server's name has no address yet")
     if ip_address(known[0]).is_unspecified:
@@ -99,6 +100,15 @@ def _server(daemon: Daemon, entry: Entry) -> Server:
     mute = transport.kind == "wireguard" or bool(getattr(transport, "obfs_password", ""))
     name = getattr(getattr(transport, "security", transport), "sni", "")
     return Server(str(known[0]), transport.port, own[0].proto, name, mute)
+
+
+def _known(daemon: Daemon, settings: Settings, entry: Entry) -> tuple[str | Address, ...]:
+    """Its server's addresses."""
+    server = entry.transport.server
+    if lease.asks_it(entry):
+        found = lease.resolver(settings, daemon.state)
+        return (found,) if found else ()
+    return (server,) if is_address(server) else daemon.state.addresses.get(server, ())
 
 
 @asynccontextmanager

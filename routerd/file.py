@@ -10,8 +10,9 @@ from pathlib import Path
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from routerd.entries import BRIDGES
 from routerd.host.disk import write
-from routerd.settings import BRIDGES, LIMIT, Settings, parse_settings
+from routerd.settings import LIMIT, Settings, parse_settings
 from routerd.table import SettingsError
 
 SHIPPED = Path(__file__).parent / "data" / BRIDGES

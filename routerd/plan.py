@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from routerd import lease
 from routerd.ladder import carries
 from routerd.model import (
     UPSTREAM_SLOT,
@@ -30,7 +31,7 @@ from routerd.model import (
     beneath,
 )
 from routerd.render import dns, guard, policy, routing
-from routerd.settings import Settings
+from routerd.settings import Entry, Settings
 from routerd.slots import shared_slots
 from routerd.subscriptions import is_public
 from routerd.table import is_address
@@ -106,7 +107,7 @@ def _launch(settings: Settings, state: State, name: str) -> Launch | None:
     entry, health = settings.transports[name], state.health[name]
     if not isinstance(health, Starting | Up):
         return None
-    located, via = _located(entry.transport, state, entry.group), _way(settings, state, name)
+    located, via = _located(settings, state, entry), _way(settings, state, name)
     launch = dataclasses.replace(located.launch(name, state.slots[name], via), via=via) if located else None
     return None if launch and _waits_for_the_date(state, health, launch) else launch
 
@@ -126,12 +127,17 @@ def _waits_for_the_date(state: State, health: Starting | Up, launch: Launch) -> 
     return state.doubted and untried and isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
 
 
-def _located(transport: Transport, state: State, group: str = "") -> Transport | None:
-    """The transport with its server's address in the place of its name. No node of a `group` leads into a home."""
+def _located(settings: Settings, state: State, entry: Entry) -> Transport | None:
+    """The transport with its server's address in the place of its name. No node of a group leads into a home."""
+    transport = entry.transport
     if is_address(transport.server):
         return transport
-    known = tuple(address for address in state.addresses.get(transport.server, ()) if not group or is_public(address))
-    return dataclasses.replace(transport, server=str(known[0])) if known else None
+    if lease.asks_it(entry):
+        address = lease.resolver(settings, state)
+    else:
+        known = state.addresses.get(transport.server, ())
+        address = next((one for one in known if not entry.group or is_public(one)), None)
+    return dataclasses.replace(transport, server=str(address)) if address else None
 
 
 def _limited(settings: Settings, state: State, able: Mapping[str, Launch], name: str) -> Launch:
@@ -199,8 +205,9 @@ def _asks_directly(state: State, launches: tuple[Launch, ...]) -> bool:
 
 def _unresolved(settings: Settings, state: State) -> tuple[tuple[str, int], ...]:
     """Names without an address, and the way each is asked for: as its packets will go."""
-    running = [name for name, health in state.health.items() if isinstance(health, Starting | Up)]
-    found = {(settings.transports[name].transport.server, _way(settings, state, name)) for name in running}
+    running = [settings.transports[name] for name, h in state.health.items() if isinstance(h, Starting | Up)]
+    named = [entry for entry in running if not lease.asks_it(entry)]
+    found = {(entry.transport.server, _way(settings, state, entry.name)) for entry in named}
     return tuple(sorted((n, slot) for n, slot in found if not is_address(n) and n not in state.addresses))
 
 

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from types import MappingProxyType
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from routerd.desync.grammar import StrategyError
-from routerd.links import NAMELESS, LinkError, bridges, configuration, parse
-from routerd.links.desync import written
-from routerd.model import LAST_SLOT, PATIENCE, SHARED_SLOTS, beneath
+from routerd.entries import Entry as Entry
+from routerd.entries import Read, builtin_ladder, listed_transports, name_of
+from routerd.model import LAST_SLOT, SHARED_SLOTS
 from routerd.table import SettingsError, Table, is_address, shown, url_problem
-from routerd.transports import SLOW, Transport, chain
-from routerd.transports.desync import AUTO, Desync
-from routerd.transports.tor import Tor
 
 MOST_RESOLVERS = 4
 LEAST_SOURCES, MOST_SOURCES = 3, 8
-BRIDGES = "bridges.txt"  # those that everybody has; read when there is no transport
 LIMIT = 1 << 20  # bytes of clearway.toml
 MOST_SUBSCRIPTIONS = 8
 USER_AGENT = "v2rayN/7.13"  # panels give a list of share links to it, and a web page to browsers
+MOAT = "https://bridges.torproject.org/moat/circumvention"  # rdsys' API: `settings` and `defaults` below it
 RESOLVERS = ("https://9.9.9.9/dns-query", "https://1.1.1.1/dns-query", "https://8.8.8.8/dns-query")
 # By different operators in different countries: no censor has most of them. What they answer does not matter.
 TIME_SOURCES = (
@@ -49,25 +45,6 @@ LARGE = (
     "https://speed.cloudflare.com/__down?bytes=98304",
     "https://www.youtube.com/",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One [[transport]] of the file; or a node, with the name of its subscription as the `group`.
-
-    `via`: the name of the one that it travels inside; empty for none.
-    """
-
-    name: str
-    transport: Transport
-    enabled: bool = True
-    ipv6: bool = True
-    via: str = ""
-    group: str = ""
-
-    @property
-    def patience(self) -> float:
-        return SLOW.get(self.transport.kind, PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +80,8 @@ class Settings:
     large: tuple[str, ...] = LARGE
     metered: bool = False
     time_sources: tuple[str, ...] = TIME_SOURCES
+    country: str = ""
+    moat: str = MOAT
     transports: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
     own_ladder: bool = False  # the owner has set up no transport: these are the ones that we know of
     subscriptions: Mapping[str, Subscription] = field(default_factory=lambda: MappingProxyType({}))
@@ -115,9 +94,6 @@ class Settings:
     def via(self) -> Mapping[str, str]:
         """What each one travels inside, where it does."""
         return MappingProxyType({name: entry.via for name, entry in self.transports.items() if entry.via})
-
-
-Read = Callable[[str], str]
 
 
 def parse_settings(text: str, read: Read) -> Settings:
@@ -133,10 +109,10 @@ def parse_settings(text: str, read: Read) -> Settings:
 
 def _settings(top: Table, read: Read) -> Settings:
     wan, lan, policy, dns = (top.table(key) for key in ("wan", "lan", "policy", "dns"))
-    watchdog, web, time = top.table("watchdog"), top.table("web"), top.table("time")
-    builtin, listed = policy.take("builtin", bool, True), _transports(top.tables("transport"), read)
+    watchdog, web, time, tor = (top.table(key) for key in ("watchdog", "web", "time", "tor"))
+    builtin, listed = policy.take("builtin", bool, True), listed_transports(top.tables("transport"), read)
     subscriptions = _subscriptions(top.tables("subscription"))
-    ladder = _builtin(read, straight=not subscriptions) if builtin and not listed else {}
+    ladder = builtin_ladder(read, straight=not subscriptions) if builtin and not listed else {}
     settings = Settings(
         wan=_ifname(wan, "interface"),
         lan=_ifname(lan, "interface"),
@@ -153,6 +129,8 @@ def _settings(top: Table, read: Read) -> Settings:
         large=_urls(watchdog, "large", LARGE, empty=True),
         metered=wan.take("metered", bool, False),
         time_sources=_time_sources(time),
+        country=_country(wan),
+        moat=_url(tor, "moat", MOAT),
         transports=listed or MappingProxyType(ladder),
         own_ladder=bool(ladder),
         subscriptions=subscriptions,
@@ -161,105 +139,9 @@ def _settings(top: Table, read: Read) -> Settings:
         raise SettingsError(f"transport: at most {LAST_SLOT - SHARED_SLOTS} beside a subscription")
     if settings.wan == settings.lan:
         raise SettingsError(f"lan.interface: {settings.lan!r} is the WAN's too; they must differ")
-    for table in (wan, lan, policy, dns, watchdog, web, time, top):
+    for table in (wan, lan, policy, dns, watchdog, web, time, tor, top):
         table.done()
     return settings
-
-
-def _transports(tables: list[Table], read: Read) -> Mapping[str, Entry]:
-    if len(tables) > LAST_SLOT:
-        raise SettingsError(f"transport: {len(tables)} of them; at most {LAST_SLOT} can be carried")
-    found: dict[str, Entry] = {}
-    for table in tables:
-        entry = _entry(table, read)
-        if entry.name in found:
-            raise table.fail("name", f"{shown(entry.name)} is taken by another transport; names must differ")
-        found[entry.name] = entry
-    for table, entry in zip(tables, found.values(), strict=True):
-        if entry.via and (why := _why_not_inside(entry, found)):
-            raise table.fail("via", f"{shown(entry.via)}: {why}")
-    return MappingProxyType(found)
-
-
-def _why_not_inside(entry: Entry, entries: Mapping[str, Entry]) -> str:
-    """Why a transport cannot travel inside the one that it names; empty where it can."""
-    if entry.via not in entries:
-        return "there is no transport of that name"
-    outer = beneath({name: one.via for name, one in entries.items()}, entry.name)
-    if not outer or entries[outer[-1]].via in entries:
-        return "that goes round in a circle"
-    if len(outer) >= chain.DEEPEST:
-        return f"{len(outer) + 1} transports inside each other; at most {chain.DEEPEST} may be"
-    return chain.why_not(entry.transport, entries[entry.via].transport)
-
-
-def _builtin(read: Read, *, straight: bool) -> dict[str, Entry]:
-    """No server at all, then Tor over the bridges of a file, a transport for each kind of bridge, in its order.
-
-    `straight`: not beside a subscription, whose list would else be there only once the household has gone straight out.
-    """
-    name = NAMELESS[Desync.kind]
-    first = {name: Entry(name, Desync())} if straight else {}
-    try:
-        lines = [line for line in read(BRIDGES).splitlines() if line.strip() and not line.startswith("#")]
-    except OSError:
-        return first
-    try:
-        known = bridges(lines).bridges
-    except LinkError as e:
-        raise SettingsError(f"{BRIDGES}: {e}") from e
-    kinds = dict.fromkeys(bridge.by for bridge in known)
-    names = {by: f"Tor ({by or 'plain'})" for by in kinds}
-    return first | {names[by]: Entry(names[by], Tor(tuple(b for b in known if b.by == by))) for by in kinds}
-
-
-def _entry(table: Table, read: Read) -> Entry:
-    name = _name(table)
-    enabled, ipv6 = table.take("enabled", bool, True), table.take("ipv6", bool, True)
-    via = table.take("via", str, "")
-    sources = [key for key in ("uri", "config", "file") if key in table.values]
-    if not sources and table.values.get("kind") == Tor.kind:
-        return Entry(name, _tor(table), enabled, ipv6, via)
-    if not sources and table.values.get("kind") == Desync.kind:
-        return Entry(name, _desync(table), enabled, ipv6, via)
-    if len(sources) != 1:
-        raise table.fail(
-            "uri", "give exactly one of uri (a share link), config (wg-quick or OpenVPN text), file (its path)"
-        )
-    text = table.take(sources[0], str)
-    try:
-        if sources[0] == "uri":
-            transport = parse(text).transport
-        else:
-            transport = configuration(read(text) if sources[0] == "file" else text)
-    except (LinkError, OSError, ValueError) as e:  # ValueError: a NUL in the path; not UTF-8
-        raise table.fail(sources[0], str(e)) from e
-    if (kind := table.take("kind", str, transport.kind)) != transport.kind:
-        raise table.fail("kind", f"{shown(kind)}, but the {sources[0]} is of kind {transport.kind!r}; leave kind out")
-    table.done()
-    return Entry(name, transport, enabled, ipv6, via)
-
-
-def _tor(table: Table) -> Tor:
-    """Written out: kind = "tor", and the bridge lines as a list."""
-    table.take("kind", str)
-    lines = table.strings("bridges")
-    table.done()
-    try:
-        return bridges(lines)
-    except LinkError as e:
-        raise table.fail("bridges", str(e)) from e
-
-
-def _desync(table: Table) -> Desync:
-    """Written out: kind = "desync", and a strategy, or auto."""
-    table.take("kind", str)
-    strategy = table.take("strategy", str, AUTO)
-    table.done()
-    try:
-        return written(strategy)
-    except StrategyError as e:
-        raise table.fail("strategy", f"{shown(strategy)}: {e}; or write {AUTO!r}") from e
 
 
 def _subscriptions(tables: list[Table]) -> Mapping[str, Subscription]:
@@ -276,7 +158,7 @@ def _subscriptions(tables: list[Table]) -> Mapping[str, Subscription]:
 
 def _subscription(table: Table) -> Subscription:
     """The address is a password: no error shows it."""
-    name, url = _name(table), table.take("url", str)
+    name, url = name_of(table), table.take("url", str)
     if problem := url_problem(url):
         raise table.fail("url", problem)
     agent = cast(str, table.take("user_agent", str, USER_AGENT))
@@ -293,14 +175,6 @@ def _subscription(table: Table) -> Subscription:
     )
     table.done()
     return made
-
-
-def _name(table: Table) -> str:
-    name = cast(str, table.take("name", str))
-    if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name.startswith("service:"):
-        why = "must be 1 to 64 printable characters, without spaces around, and not begin with service:"
-        raise table.fail("name", f"{shown(name)} {why}")
-    return name
 
 
 def _ifname(table: Table, key: str) -> str:
@@ -367,6 +241,19 @@ def _time_sources(table: Table) -> tuple[str, ...]:
             "sources", f"{len(hosts)} hosts; give none (the clock is left alone) or at least {LEAST_SOURCES}"
         )
     return urls
+
+
+def _country(table: Table) -> str:
+    code = cast(str, table.take("country", str, ""))
+    if code and not re.fullmatch(r"[A-Za-z]{2}", code):
+        raise table.fail("country", f"{shown(code)} is not a country's two letters, like ir")
+    return code.lower()
+
+
+def _url(table: Table, key: str, default: str) -> str:
+    url = cast(str, table.take(key, str, default))
+    _check_url(table, key, url, False)
+    return url.rstrip("/")
 
 
 def _check_url(table: Table, key: str, url: str, by_address: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from routerd import lease
 from routerd.ladder import carries
 from routerd.model import (
     Down,
@@ -63,6 +64,13 @@ _OURS: Mapping[str, _Row] = {
     "dnsmasq": ("error", "Names and leases are not served", "Another program may hold port 53; see docs/problems.md"),
     "resolver": ("error", "The resolver does not run", "See docs/problems.md"),
     "lookup": ("warning", "A server's name could not be looked up", "Use a link with its address", _NOTHING, 5.0),
+    "no_resolver": (
+        "warning",
+        "The lease of your line names no resolver, which a DNS tunnel would ask",
+        "Name one in the link: iodine://...@ADDRESS?domain=...",
+        ("wan_down",),
+        10.0,
+    ),
     "conntrack": ("warning", "Flows of a dead transport could not be cut", "They end by themselves within minutes"),
     "guard": ("error", "The kernel did not take the guard table; the other layers hold", "See docs/problems.md"),
     "subscription_waits": (
@@ -149,7 +157,9 @@ def _transports(settings: Settings, state: State, traffic: Mapping[str, tuple[in
 
 
 def _kept_waiting(settings: Settings, state: State, entry: Entry) -> str:
-    """What keeps a transport from running that travels inside others; empty where nothing does."""
+    """What keeps a transport from running whatever its health is; empty where nothing does."""
+    if entry.name in lease.without_one(settings, state):
+        return "the line's lease names no resolver"
     outer = beneath(settings.via, entry.name)
     off = [n for n in outer if not settings.transports[n].enabled or isinstance(state.health.get(n), Down)]
     return f"it travels inside {off[0]}, which does not run" if off and entry.enabled else ""
@@ -209,6 +219,8 @@ def _problems(
     if settings.own_ladder:
         yield _problem("own_ladder", _trying(state))
     yield from _readable(settings, state)
+    if waiting := lease.without_one(settings, state):
+        yield _problem("no_resolver", ", ".join(waiting))
     if phase == "offline":
         yield _problem("wan_down")
     elif not settings.enabled and not settings.subscriptions:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from routerd import ladder
+from routerd import ladder, lease
 from routerd.model import (
     PATIENCE,
     Carried,
@@ -41,6 +41,7 @@ from routerd.model import (
     Event,
     Exited,
     Health,
+    Leased,
     Misapplied,
     Probed,
     Progressed,
@@ -138,6 +139,8 @@ def step(settings: Settings, state: State, event: Event, now: float) -> State:
     taken = take(present(state, now), event, now)
     if isinstance(event, Resolved) and not event.addresses:
         taken = nowhere(settings, taken, event.host, now)
+    if isinstance(event, Leased) and lease.resolver(settings, state) != lease.resolver(settings, taken):
+        taken = asked_anew(settings, taken)
     return choose(settings, tend(settings, remind(taken, now), now), now)
 
 
@@ -166,6 +169,8 @@ def take(state: State, event: Event, now: float) -> State:
             return replace(_roused(state, {name} if name else (), now), wish=name)
         case WanChanged(up):
             return state if up == state.wan_up else line_changed(state, up, now)
+        case Leased(resolvers):
+            return replace(state, resolvers=resolvers)
         case Resolved(host, addresses) if addresses:
             return replace(state, addresses=_with(state.addresses, host, addresses))
         case Misapplied(what, error):
@@ -243,6 +248,12 @@ def nowhere(settings: Settings, state: State, host: str, now: float) -> State:
         if one and host not in state.addresses and settings.transports[name].transport.server == host:
             state = move(state, name, "silent", now, "its server's name has no address")
     return state
+
+
+def asked_anew(settings: Settings, state: State) -> State:
+    """The line has another resolver: what asks that one begins again, and nothing else does."""
+    anew = {name for name, entry in settings.transports.items() if lease.asks_it(entry)}
+    return replace(state, health=MappingProxyType({n: h for n, h in state.health.items() if n not in anew}))
 
 
 def served_without(state: State, name: str) -> bool:

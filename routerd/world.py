@@ -18,6 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from routerd.host import conntrack, sysctl
 from routerd.host.children import Child, Children
+from routerd.host.lease import Lease
 from routerd.host.links import Links
 from routerd.host.monitor import Monitor, overlap, wan_is_up
 from routerd.host.nft import NftError
@@ -69,6 +70,7 @@ class World:
         self._prober = Prober(put, self._traffic.count)
         self._vigil = Vigil(put, self._traffic, self._prober)
         self._timing = Timing(put, self._report, state)
+        self._lease = Lease(put)
         self._monitor = Monitor(self._routes_changed, self._ruleset_changed)
         self._netlink: AsyncIPRoute
         self._plan: Plan | None = None
@@ -83,6 +85,7 @@ class World:
         await self._links.probe(self._netlink)
         self._monitor.start()
         self._timing.start()
+        self._tasks["lease"] = asyncio.create_task(self._lease.run())
         self._tasks["sweep"] = asyncio.create_task(self._sweep())
         self._tasks["vigil"] = asyncio.create_task(self._vigil.run())
         return self
@@ -120,6 +123,7 @@ class World:
             await self._part("routing", self._routing, plan)
         if before is None or (before.launches, before.services) != (plan.launches, plan.services):
             self._plan = plan
+            self._links.forget(_renewed(before, plan))
             await self._children.apply(_children(plan, bool(self._links.kernel)))
             await self._part("links", self._make_links, plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
@@ -334,6 +338,13 @@ def _exits(plan: Plan) -> dict[int, Child | Direct]:
     """Where flows may live, by slot: as long as it is the same child."""
     direct = {DIRECT_SLOT: Direct()} if plan.direct else {}
     return {**{launch.slot: _child(launch) for launch in plan.launches}, **direct}
+
+
+def _renewed(before: Plan | None, plan: Plan) -> list[str]:
+    """The links of children that are begun anew."""
+    old = {launch.slot: _child(launch) for launch in before.launches} if before else {}
+    links = [(launch.exit.ifname, launch) for launch in plan.launches if isinstance(launch.exit, Link)]
+    return [ifname for ifname, launch in links if old.get(launch.slot) != _child(launch)]
 
 
 def _kernel_part(plan: Plan) -> tuple[object, ...]:

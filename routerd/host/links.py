@@ -39,6 +39,11 @@ class Links:
         """The interfaces that were there when we last looked."""
         return set(self._configured)
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Their engines begin anew: that they are not there for a while is nobody's fault."""
+        for name in names:
+            self._configured.pop(name, None)
+
     async def apply(
         self, netlink: AsyncIPRoute, launches: Iterable[Launch], lan: Collection[Interface] = ()
     ) -> list[str]:

@@ -6,6 +6,7 @@ in the site's name, is answered by its kernel with an acknowledgement (RFC 9293,
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterable
@@ -24,7 +25,8 @@ def nudge(flows: Iterable[Flow]) -> None:
         for device, port, site, at in flows:
             source, target = ip_address(site), ip_address(device)
             data = segment(source, at, target, port)
-            (four if target.version == 4 else six).sendto(data, (device, 0))
+            with contextlib.suppress(OSError):  # the box's own, inside a tunnel: its address has gone with that
+                (four if target.version == 4 else six).sendto(data, (device, 0))
 
 
 def segment(source: IPv4Address | IPv6Address, sport: int, target: IPv4Address | IPv6Address, dport: int) -> bytes:

@@ -14,6 +14,7 @@ from routerd.model.event import (
     Event,
     Exited,
     Finding,
+    Leased,
     Misapplied,
     Probed,
     Progressed,
@@ -46,6 +47,7 @@ from routerd.model.slots import (
 from routerd.model.state import PATIENCE, Down, Health, Starting, State, Up
 from routerd.model.status import Differences, Problem, Status, SubscriptionStatus, TransportStatus
 from routerd.model.transport import (
+    OF_THE_LINE,
     Address,
     Carries,
     Direct,
@@ -68,6 +70,7 @@ __all__ = [
     "ENGINES",
     "FLOW_MASK",
     "LAST_SLOT",
+    "OF_THE_LINE",
     "OWN_FLOW",
     "OWN_SLOT",
     "PATIENCE",
@@ -98,6 +101,7 @@ __all__ = [
     "Health",
     "Interface",
     "Launch",
+    "Leased",
     "Link",
     "Misapplied",
     "Plan",

@@ -83,6 +83,13 @@ class WanChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Leased:
+    """The line's lease names these resolvers now; none: it names no more."""
+
+    resolvers: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """A transport's server name has these addresses now; none: nobody knows one."""
 
@@ -145,6 +152,7 @@ Event = (
     | Probed
     | Carried
     | WanChanged
+    | Leased
     | Resolved
     | Drifted
     | Misapplied

@@ -72,6 +72,7 @@ class State:
     health: Mapping[str, Health] = field(default_factory=lambda: MappingProxyType({}))
     slots: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    resolvers: tuple[Address, ...] = ()  # those that the line's lease names
     faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     errors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # each transport's last one
     measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -12,6 +12,8 @@ from routerd.model.slots import UPSTREAM_SLOT
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 
+OF_THE_LINE = ""  # in the place of a server: whichever resolver the line's lease names
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:

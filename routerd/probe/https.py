@@ -57,9 +57,10 @@ async def fetch(
     *,
     only: bool = False,
     headers: Sequence[tuple[str, str]] = USUAL,
+    body: bytes = b"",
     trust: ssl.SSLContext | None = None,
 ) -> Answer:
-    """GETs `url` at `address` through the exit of `mark`. Raises ProbeError.
+    """GETs `url` at `address` through the exit of `mark`, or POSTs a `body`. Raises ProbeError.
 
     `grown` hears of each part's size, and of 0 when the question is asked: what is behind it has got through TLS.
     `headers`: beside those that every request has. `only` asks for no more than is enough: what is on its way when we
@@ -69,7 +70,9 @@ async def fetch(
         async with asyncio.timeout(timeout):
             reader, writer = await _connect(url, address, mark, trust or _context())
             try:
-                answer = await _talk(reader, writer, _request(url, headers, enough if only else None), enough, grown)
+                more = (*headers, ("Content-Length", str(len(body)))) if body else headers
+                asked = _sent(_request(url, more, enough if only else None, "POST" if body else "GET"), body)
+                answer = await _talk(reader, writer, asked, enough, grown)
                 return replace(answer, certificate=writer.get_extra_info("peercert") or {})
             finally:
                 # Alone: behind close() it raises on Python 3.11.2 when the peer has closed first.
@@ -109,7 +112,7 @@ async def _connect(
     return await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=parts.hostname)
 
 
-def _request(url: str, more: Sequence[tuple[str, str]], only: int | None) -> h11.Request:
+def _request(url: str, more: Sequence[tuple[str, str]], only: int | None, method: str) -> h11.Request:
     parts = urlsplit(url)
     host = parts.netloc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -117,19 +120,28 @@ def _request(url: str, more: Sequence[tuple[str, str]], only: int | None) -> h11
     headers.append(("X-Padding", "0" * random.randrange(PADDING)))  # no two probes of one size on the wire
     if only is not None:
         headers.append(("Range", f"bytes=0-{only - 1}"))
-    return h11.Request(method="GET", target=target, headers=headers)
+    return h11.Request(method=method, target=target, headers=headers)
+
+
+Sent = tuple[h11.Connection, bytes]
+
+
+def _sent(request: h11.Request, body: bytes) -> Sent:
+    """The connection that has said all, and the bytes of it."""
+    connection = h11.Connection(h11.CLIENT)
+    events = (request, *((h11.Data(body),) if body else ()), h11.EndOfMessage())
+    return connection, b"".join(connection.send(event) or b"" for event in events)
 
 
 async def _talk(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    request: h11.Request,
+    asked: Sent,
     enough: int,
     grown: Callable[[int], None],
 ) -> Answer:
-    connection = h11.Connection(h11.CLIENT)
-    sent = connection.send(request) or b""
-    writer.write(sent + (connection.send(h11.EndOfMessage()) or b""))
+    connection, sent = asked
+    writer.write(sent)
     grown(0)
     status, received = 0, bytearray()
     headers: tuple[tuple[bytes, bytes], ...] = ()

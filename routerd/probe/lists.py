@@ -63,12 +63,25 @@ async def fetch_list(url: str, agent: str, known: Validators, slot: int, resolve
     raise ProbeError("it is sent from one address to the next")
 
 
-async def _hop(url: str, asked: list[tuple[str, str]], slot: int, resolvers: int) -> Answer:
+async def post(url: str, body: str, slot: int, resolvers: int) -> str:
+    """The answer to what is asked in JSON, by one hop. Raises ProbeError."""
+    asked = [("User-Agent", "Mozilla/5.0"), ("Content-Type", "application/vnd.api+json")]
+    try:
+        async with asyncio.timeout(SECONDS):
+            answer = await _hop(url, asked, slot, resolvers, body.encode())
+    except TimeoutError as e:
+        raise ProbeError(f"no answer within {SECONDS:.0f} s") from e
+    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in answer.headers}
+    got = _judged(answer, headers)
+    return got.text if got else ""
+
+
+async def _hop(url: str, asked: list[tuple[str, str]], slot: int, resolvers: int, body: bytes = b"") -> Answer:
     host = urlsplit(url).hostname or ""
     if url_problem(url) or not is_outside(host):
         raise ProbeError("it leads to an address that is not on the Internet, or not https")
     address = await _address(host, slot, resolvers)
-    return await fetch(url, address, mark(slot), SECONDS, BYTES + 1, headers=asked)
+    return await fetch(url, address, mark(slot), SECONDS, BYTES + 1, headers=asked, body=body)
 
 
 async def _address(host: str, slot: int, resolvers: int) -> str:

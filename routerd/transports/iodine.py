@@ -17,7 +17,10 @@ MTU = 1130  # iodined's own, unless told otherwise
 
 @dataclass(frozen=True, slots=True)
 class Iodine:
-    """`server`, `port`: the resolver that is asked, or the tunnel's own server. `domain`: what it answers for."""
+    """`server`, `port`: the resolver that is asked, or the tunnel's own server; OF_THE_LINE: the line's own resolver.
+
+    `domain`: what the tunnel's server answers for.
+    """
 
     kind: ClassVar[str] = "iodine"
     engine: ClassVar[Engine] = Engine("dns-tunnel")

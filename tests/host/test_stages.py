@@ -8,12 +8,15 @@ import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from routerd.host.lease import Lease
 from routerd.host.wan import line_of, resolvers_of_provider
+from routerd.model import Leased
 from routerd.probe import pages, stages
 from routerd.probe.stages import Seen, connect, handshake, quic, several
 from tests.host.namespace import alone, household, sh
@@ -257,3 +260,17 @@ def test_the_providers_resolver_is_one_that_is_not_this_box(tmp_path: Path) -> N
     names = (str(tmp_path / "none"), str(stub), str(leased))
     assert resolvers_of_provider(names) == ("192.0.2.1", "2001:db8::1")
     assert resolvers_of_provider(names[:2]) == ()
+
+
+@alone
+def test_a_lease_is_told_when_it_is_another_and_never_names_this_box() -> None:
+    household()
+    (ours,) = {words.split("/")[0] for line in sh("ip -4 -o addr show dev eth0").splitlines() for words in line.split()[3:4]}
+    told: list[Leased] = []
+    file = Path(tempfile.mkdtemp()) / "resolv.conf"
+    lease = Lease(told.append, (str(file),))
+    lease.look()
+    for text in ("", f"nameserver {ours}\n", f"nameserver {ours}\nnameserver 192.0.2.1\n", "nameserver 192.0.2.1\n", "# gone\n"):
+        file.write_text(text)
+        lease.look()
+    assert told == [Leased((ip_address("192.0.2.1"),)), Leased(())]

@@ -59,15 +59,16 @@ def isp_leases(isp: Host, lease: Lease) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def dhcp_client(host: Host, interface: str, ipv6: bool = False) -> Iterator[subprocess.Popen[str]]:
+def dhcp_client(host: Host, interface: str, ipv6: bool = False, names: bool = False) -> Iterator[subprocess.Popen[str]]:
     """dhcpcd on an interface, as on Raspberry Pi OS: takes router, DNS and option 121; with `ipv6` also RA.
 
+    With `names` it writes the leased resolvers into /etc/resolv.conf, else that stays as it is.
     Static IPv4 addresses and routes of the interface go first, and do not come back; `has_lease` tells when it is done.
     """
     host.sh(f"ip -4 addr flush dev {interface}; ip -4 route flush dev {interface}; ip link set {interface} up")
     config = host.directory / f"dhcpcd-{interface}.conf"
     config.write_text("duid\nnoarp\noption classless_static_routes, routers, domain_name_servers, interface_mtu\n"
-                      f"nohook resolv.conf\n{'ipv6rs' if ipv6 else 'noipv6'}\n")
+                      f"{'' if names else 'nohook resolv.conf'}\n{'ipv6rs' if ipv6 else 'noipv6'}\n")
     if ipv6:
         host.sh(f"ip -6 addr flush dev {interface} scope global; ip -6 route flush default")
     argv = ["dhcpcd", "-B", "-f", str(config), "-t", "0", *([] if ipv6 else ["-4"]), interface]
@@ -79,10 +80,15 @@ def dhcp_client(host: Host, interface: str, ipv6: bool = False) -> Iterator[subp
         client.wait(10)
 
 
+def renew(host: Host, interface: str) -> None:
+    """The client asks for a lease again, now."""
+    host.run(["dhcpcd", "-4", "-n", interface])
+
+
 def has_lease(host: Host, interface: str, address: str | None = None) -> bool:
     """Whether the interface has an IPv4 address (or this one)."""
     words = host.sh(f"ip -4 -o addr show dev {interface}").split()
     return f"inet {address}/" in " ".join(words) if address else "inet" in words
 
 
-__all__ = ["Lease", "dhcp_client", "has_lease", "isp_leases", "static_wan"]
+__all__ = ["Lease", "dhcp_client", "has_lease", "isp_leases", "renew", "static_wan"]

@@ -202,6 +202,12 @@ def start_isp_resolver(host: Host, names: Names) -> subprocess.Popen[str]:
     return _unbound(host, "isp", ISP_RESOLVER4, ISP_RESOLVER6, "", f"{names.lines()}{TUNNELLED}")
 
 
+def start_other_isp_resolver(host: Host, names: Names, address: str) -> subprocess.Popen[str]:
+    """One more of the ISP's, as the first, at an address of its own."""
+    host.sh(f"ip addr replace {address}/25 dev eth0")
+    return _unbound(host, f"isp-{address}", address, "::1", "", f"{names.lines()}{TUNNELLED}")
+
+
 def _unbound(host: Host, stem: str, a4: str, a6: str, tls: str, data: str) -> subprocess.Popen[str]:
     config = host.directory / f"unbound-{stem}.conf"
     config.write_text(UNBOUND.format(dir=host.directory, stem=stem, a4=a4, a6=a6, tls=tls, data=data))

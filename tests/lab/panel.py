@@ -62,7 +62,7 @@ def start_panel(net: Any, ca: Authority) -> Panel:
     return panel
 
 
-class _Server(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
     address_family = socket.AF_INET
     daemon_threads = True
 
@@ -155,7 +155,7 @@ def main() -> None:
     _Handler.folder = Path(config["folder"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(config["cert"], config["key"])
-    server = _Server(("0.0.0.0", 443), _Handler)
+    server = QuietServer(("0.0.0.0", 443), _Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.serve_forever()
 

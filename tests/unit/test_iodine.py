@@ -22,7 +22,9 @@ from routerd.host.iodine import (
     inflated,
     room,
 )
-from routerd.links import LinkError, parse
+from routerd.links import LinkError, export, parse
+from routerd.model import OF_THE_LINE
+from routerd.transports.iodine import Iodine
 
 STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 IODINES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789+"  # src/base64.c
@@ -155,9 +157,20 @@ def test_a_server_that_has_forgotten_us_is_left() -> None:
         ("iodine://pw@abc.de?domain=t.example.org", "IP address"),
         (f"iodine://{'p' * 33}@192.0.2.53?domain=t.example.org", "32 bytes"),
         ("iodine://192.0.2.53?domain=t.example.org", "password"),
+        ("iodine://pw@t.example.org?domain=", "IP address"),
+        ("iodine://pw@t.example.org:5353", "port 53"),
+        ("iodine://pw@localhost", "domain="),
+        (f"iodine://pw@{'a' * 60}.{'b' * 60}.{'c' * 20}.org", "domain="),
     ],
 )
 def test_a_link_that_lacks_something_says_what(link: str, word: str) -> None:
     with pytest.raises(LinkError, match=word):
         parse(link)
 
+
+@pytest.mark.parametrize("link", ["iodine://pw@t.example.org", "iodine://pw@T.example.org:53#slow"])
+def test_a_link_without_a_resolver_means_the_lines_own_and_comes_back_as_it_was(link: str) -> None:
+    found = parse(link)
+    assert found.transport == Iodine(OF_THE_LINE, 53, "t.example.org", "pw")
+    assert found.name == link.partition("#")[2] or found.name == "t.example.org"
+    assert parse(export(found)) == found

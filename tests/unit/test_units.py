@@ -27,8 +27,8 @@ def test_a_unit_is_exposed_to_three_at_most(unit: Path) -> None:
 
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
-    source = (ROOT / "routerd" / "settings.py").read_text()
-    keys = re.findall(r'(?:take|strings|choice|number|tables?|_urls|_ifname)\((?:\w+, )?"(\w+)"', source)
+    source = "".join((ROOT / "routerd" / name).read_text() for name in ("settings.py", "entries.py"))
+    keys = re.findall(r'(?:take|strings|choice|number|tables?|_urls?|_ifname)\((?:\w+, )?"(\w+)"', source)
     assert len(keys) > 15
     assert [key for key in keys if f"`{key}`" not in text] == []
 
