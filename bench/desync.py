@@ -34,12 +34,13 @@ from tests.lab.topology import LAN_ROUTER4
 
 STRATEGY = "split(1,midsld)"
 TRANSPORT = f'[[transport]]\nname = "no-server"\nkind = "desync"\nstrategy = "{STRATEGY}"\n'
+YOUNG = 3
 PIECES = 3  # of a hello that is split in two places
-FIRST_PACKETS = "1:9"  # of a flow: what zapret's own scripts queue
+# The packets that ours hands over: either side's, until the server has sent so many (render/desync.py).
+QUEUED = f"-m connbytes --connbytes-dir reply --connbytes-mode packets --connbytes 0:{YOUNG} -j NFQUEUE --queue-num 200"
 NFQUEUE = f"""
-iptables -t mangle -A POSTROUTING -o wan0 -p tcp --dport {PORT} \
-  -m connbytes --connbytes-dir original --connbytes-mode packets --connbytes {FIRST_PACKETS} \
-  -m mark ! --mark 0x40000000/0x40000000 -j NFQUEUE --queue-num 200 --queue-bypass
+iptables -t mangle -A POSTROUTING -o wan0 -p tcp --dport {PORT} -m mark ! --mark 0x40000000/0x40000000 {QUEUED}
+iptables -t mangle -A POSTROUTING -o br-lan -p tcp --sport {PORT} {QUEUED}
 """
 NFQWS = ("--qnum=200", f"--filter-tcp={PORT}", "--dpi-desync=multisplit", "--dpi-desync-split-pos=1,midsld")
 # A first piece of one byte, without and with a timestamp: nothing else on these ways is as long.
@@ -111,7 +112,7 @@ def nfqws(lab: Lab, program: Path) -> Way:
 def ours(lab: Lab, rest: ExitStack) -> Way:
     box = rest.enter_context(Box(lab, (), extra=TRANSPORT))
     box.wait_open("no-server")
-    workers = box.children("routerd.desync.worker")
+    workers = box.children("desync/worker.py")
     if len(workers) != 1:
         raise LabError(f"one worker was expected: {workers}")
     return Way("ours", lab.router, LAN_ROUTER4, 3, workers[0])
