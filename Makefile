@@ -18,6 +18,7 @@ help:
 	@echo "make frugal   bytes on the wire while nobody uses the house: a quarter of an hour"
 	@echo "make fuzz     everything that reads links, against bytes that a fuzzer makes up: RUNS=1000000 for each form"
 	@echo "make bench-links  seconds and megabytes for 100,000 share links"
+	@echo "make bench-desync  what splitting hellos costs, beside plain forwarding and NFQWS=/path/to/zapret's/nfqws"
 	@echo "make matrix   every censor of the lab and the cause that diagnose names; RUNS=200 repeats it under loss"
 	@echo "make bench-failover  seconds without service when a transport is blocked, beside the peers: hours"
 	@echo "make lab      the lab by hand: a shell in any host, censors on and off"
@@ -90,6 +91,9 @@ fuzz: setup
 bench-links: setup
 	$(PYTHON) -m bench.links
 
+bench-desync: setup
+	$(ROOT) $(PYTHON) -m bench.desync $(if $(NFQWS),--nfqws $(NFQWS)) $(if $(TURNS),--turns $(TURNS))
+
 lab: setup
 	$(ROOT) $(PYTHON) -m tests.lab up
 
@@ -108,4 +112,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test test-first test-work test-waits test-lab bench bench-kinds bench-failover soak frugal matrix fuzz bench-links lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test test-first test-work test-waits test-lab bench bench-kinds bench-failover soak frugal matrix fuzz bench-links bench-desync lab golden vm-test lock install uninstall clean

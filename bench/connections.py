@@ -14,7 +14,19 @@ import time
 from dataclasses import dataclass, field
 
 REQUEST = b"GET /generate_204 HTTP/1.1\r\nHost: blocked.example\r\nConnection: close\r\n\r\n"
-GOOD, END = b"HTTP/1.1 204", b"\r\n\r\n"  # a 204 has no body; Xray servers hold a site's FIN back for a second
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What is said on a connection, how a good answer begins, and what it has in it when it is whole."""
+
+    port: int
+    request: bytes
+    good: bytes
+    end: bytes
+
+
+PAGE = Talk(80, REQUEST, b"HTTP/1.1 204", b"\r\n\r\n")  # no body; Xray servers hold a site's FIN back for a second
 
 
 @dataclass(slots=True)
@@ -23,6 +35,7 @@ class Workers:
 
     address: str
     count: int
+    talk: Talk = PAGE
     poll: select.epoll = field(default_factory=select.epoll)
     open: dict[int, tuple[socket.socket, bytearray]] = field(default_factory=dict)
     good: int = 0
@@ -38,7 +51,7 @@ class Workers:
 
     def _begin(self) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        sock.connect_ex((self.address, 80))
+        sock.connect_ex((self.address, self.talk.port))
         self.open[sock.fileno()] = (sock, bytearray())
         self.poll.register(sock.fileno(), select.EPOLLOUT)
 
@@ -46,12 +59,12 @@ class Workers:
         sock, answer = self.open[number]
         try:
             if event & select.EPOLLOUT and not answer:
-                sock.send(REQUEST)
+                sock.send(self.talk.request)
                 self.poll.modify(number, select.EPOLLIN)
             else:
                 data = sock.recv(4096)
                 answer += data
-                if not data or END in answer:
+                if not data or self.talk.end in answer:
                     self._end(number)
         except OSError:
             self._end(number)
@@ -60,7 +73,7 @@ class Workers:
         sock, answer = self.open.pop(number)
         self.poll.unregister(number)
         sock.close()
-        if answer.startswith(GOOD):
+        if answer.startswith(self.talk.good):
             self.good += 1
         else:
             self.bad += 1

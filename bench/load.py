@@ -46,13 +46,13 @@ def measure(phone: Host, kind: Kind, seconds: int, offered: float = 0) -> float:
     rate = f"{offered:.0f}M"
     match kind.name:
         case TCP_DOWN.name:
-            return _mbits(_iperf(phone, seconds, "-R")["end"]["sum_received"])
+            return mbits(iperf(phone, seconds, "-R")["end"]["sum_received"])
         case TCP_UP.name:
-            return _mbits(_iperf(phone, seconds)["end"]["sum_received"])
+            return mbits(iperf(phone, seconds)["end"]["sum_received"])
         case UDP_UP.name | UDP_FLOOD.name:
-            return _mbits(_udp(phone, seconds, rate))
+            return mbits(_udp(phone, seconds, rate))
         case UDP_DOWN.name | UDP_FLOOD_DOWN.name:
-            return _mbits(_udp(phone, seconds, rate, "-R"))
+            return mbits(_udp(phone, seconds, rate, "-R"))
         case UDP_SHARE.name:
             return 100 - float(_udp(phone, seconds, "20M")["lost_percent"])
         case _:
@@ -69,18 +69,18 @@ def connections(phone: Host, seconds: int) -> float:
 
 
 def _udp(phone: Host, seconds: int, rate: str, *more: str) -> dict[str, Any]:
-    end = _iperf(phone, seconds, "-u", "-b", rate, "-l", str(DATAGRAM), *more)["end"]
+    end = iperf(phone, seconds, "-u", "-b", rate, "-l", str(DATAGRAM), *more)["end"]
     received: dict[str, Any] = end["sum_received"]  # of what was sent, what the other end saw
     return received
 
 
-def _iperf(phone: Host, seconds: int, *more: str) -> dict[str, Any]:
-    argv = ["iperf3", "-c", SITE, "-t", str(seconds), "-J", "--connect-timeout", "5000", *more]
+def iperf(phone: Host, seconds: int, *more: str, to: str = SITE) -> dict[str, Any]:
+    argv = ["iperf3", "-c", to, "-t", str(seconds), "-J", "--connect-timeout", "5000", *more]
     answer: dict[str, Any] = json.loads(phone.run(argv, timeout=seconds + 20, check=False).stdout or "{}")
     if "error" in answer or not answer:
         raise LabError(f"iperf3: {answer.get('error', 'no answer')}")
     return answer
 
 
-def _mbits(sum_: dict[str, Any]) -> float:
+def mbits(sum_: dict[str, Any]) -> float:
     return float(sum_["bits_per_second"]) / 1e6

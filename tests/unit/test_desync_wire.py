@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -193,7 +194,7 @@ def sent_through(one: Strategy, payload: bytes, draw: random.Random, ends: tuple
     """Segments of random sizes, in any order, some of them twice; then, for what got lost, again as a client does."""
     line, to = Line(one, draw, ends, loss), receivers()
     cuts = sorted({0, len(payload), *(draw.randrange(1, len(payload)) for _ in range(draw.randrange(4)))})
-    segments = list(zip(cuts, cuts[1:], strict=False))
+    segments = list(pairwise(cuts))
     if draw.random() < 0.3:
         draw.shuffle(segments)
     segments += draw.sample(segments, draw.randrange(len(segments) + 1) if draw.random() < 0.3 else 0)
