@@ -42,6 +42,7 @@ from routerd.model import (
     Progressed,
     Queue,
     Resolved,
+    Suspected,
     WanChanged,
 )
 from routerd.probe.https import ProbeError
@@ -65,7 +66,12 @@ class World:
         self._rulesets = Rulesets()
         self._links = Links()
         self._handover = Handover()
-        self._children = Children(self._ended, lambda name, percent: put(Progressed(name, percent)), state)
+        self._children = Children(
+            self._ended,
+            lambda name, percent: put(Progressed(name, percent)),
+            state,
+            lambda name: put(Suspected(name, "refused")),
+        )
         self._traffic = Traffic()
         self._prober = Prober(put, self._traffic.count)
         self._vigil = Vigil(put, self._traffic, self._prober)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+DOUBT = "clearway: a site fails, and nothing helps"  # the worker, on stderr; host/children.py listens for it
 AT_ONCE = 4
 SECONDS = 25.0  # of a whole search
 TRY = 3.0  # of one try

@@ -28,8 +28,11 @@ class _Search:
 
 
 class Searches:
-    def __init__(self, choice: Choice, slot: int, selector: selectors.BaseSelector) -> None:
+    """`lost` is called when nothing was found to help a site that the household wants."""
+
+    def __init__(self, choice: Choice, slot: int, selector: selectors.BaseSelector, lost: Callable[[], None]) -> None:
         self._choice = choice
+        self._lost = lost
         self._slot = slot
         self._selector = selector
         self._running: dict[int, _Search] = {}
@@ -98,6 +101,8 @@ class Searches:
             self._running = {n: s for n, s in self._running.items() if s is not search}
             if line["met"]:
                 self._choice.found(search.ask, line["strategy"], time.monotonic(), plain=line["plain"])
+                if not line["plain"] and line["strategy"] is None:
+                    self._lost()
             else:  # nobody answered at all: it may be the line, or the site is down
                 self._choice.interrupted(search.ask)
         for listener in search.listeners:

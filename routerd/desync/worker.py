@@ -16,6 +16,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from routerd.desync.choice import Choice
+from routerd.desync.crawl import DOUBT
 from routerd.desync.door import Door
 from routerd.desync.grammar import parse as strategy
 from routerd.desync.packet import Packet, build, parse
@@ -26,6 +27,7 @@ from routerd.host.nfqueue import Queue
 from routerd.model import DESYNCED_SLOT, SLOT_MASK, mark
 
 AUTO = "auto"
+CALM = 10.0  # seconds between two doubts
 STEP = 0.1  # seconds between looks at what is held for too long
 
 
@@ -60,7 +62,8 @@ class Worker:
         self.queue = Queue(queue)
         self.sender = Sender()
         self.selector = selectors.DefaultSelector()
-        self.searches = Searches(self.choice, slot, self.selector)
+        self.searches = Searches(self.choice, slot, self.selector, self.doubt)
+        self.doubted = -CALM
         self.door = Door(self.choice, self.searches, slot, self.selector)
         self.selector.register(self.queue.sock, selectors.EVENT_READ, self.packets)
 
@@ -81,9 +84,17 @@ class Worker:
         for sign, ask in self.young.signs:
             if sign == "heard":
                 self.choice.heard(ask)
+            elif sign == "unanswered":
+                self.doubt()
             elif self.choice.failed(sign, ask, now):
                 self.searches.begin(ask, ask.host or str(ip_address(ask.address)), str(ip_address(ask.address)))
         self.young.signs.clear()
+
+    def doubt(self) -> None:
+        """Told to the daemon, which has the canaries asked for: not which site it was."""
+        if (now := time.monotonic()) >= self.doubted + CALM:
+            self.doubted = now
+            print(DOUBT, file=sys.stderr, flush=True)
 
     def flush(self) -> None:
         """Others are sent before those are let go, or dropped, which they are in the place of."""

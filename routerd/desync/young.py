@@ -18,7 +18,7 @@ from routerd.desync.steps import Strategy
 from routerd.desync.stream import Stream
 
 Kind = Literal["tls", "http", "quic"]
-Sign = Literal["heard", "reset", "silent", "slow"]
+Sign = Literal["heard", "reset", "silent", "slow", "unanswered"]
 DROP, ACCEPT = 0, 1
 MOST = 4096  # flows that are remembered
 PATIENCE = 0.25  # seconds that the rest of a hello is waited for; less than what the watchdog takes for a hung worker
@@ -88,7 +88,7 @@ class Young:
             return
         key = (packet.src, packet.sport, packet.dst, packet.dport)
         flow = self._flows.get(key)
-        if flow is None or (packet.proto == TCP and packet.flags & (SYN | ACK) == SYN):
+        if flow is None or _opens_anew(flow, packet):
             flow = self._begin(key, now)
         if packet.proto == TCP:
             self._from_client(key, flow, number, mark, packet, now)
@@ -122,7 +122,10 @@ class Young:
     def _from_client(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
         payload = packet.payload
         if packet.flags & SYN:
+            flow.repeats += flow.start is not None
             flow.start = (packet.seq + 1) & 0xFFFFFFFF
+            if flow.repeats == REPEATED:
+                self.signs.append(("unanswered", Ask("tls", "", packet.dst)))
             # With data in it (TCP Fast Open) it is not let out: the client asks again without.
             self._answer(number, mark, DROP if payload else ACCEPT)
         elif packet.flags & RST:
@@ -234,6 +237,7 @@ class Young:
     def _answered(self, flow: Flow, packet: Packet, local: bool, now: float) -> None:
         if packet.proto != TCP:
             return
+        flow.repeats = 0 if flow.stream is None else flow.repeats
         if packet.flags & RST:
             if flow.ask is not None and not flow.heard:
                 self._sign(flow, "reset")
@@ -257,3 +261,10 @@ class Young:
 
     def _answer(self, number: int, mark: int, verdict: int) -> None:
         self.verdicts.append((number, verdict, self._mark(mark)))
+
+
+def _opens_anew(flow: Flow, packet: Packet) -> bool:
+    """A SYN that is not the one of before, said again."""
+    if packet.proto != TCP or packet.flags & (SYN | ACK) != SYN:
+        return False
+    return flow.start != (packet.seq + 1) & 0xFFFFFFFF or flow.stream is not None

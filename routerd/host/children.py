@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from routerd.desync.crawl import DOUBT
 from routerd.host import engines, sockets
 from routerd.model import ENGINES
 
@@ -43,7 +44,8 @@ class Child:
 
 Report = Callable[[str, str], None]  # a child's name, and how it ended
 Progress = Callable[[str, int], None]  # a child's name, and how far it has come, in percent
-BOOTSTRAPPED = re.compile(rb"Bootstrapped ([0-9]{1,3})%")  # tor: all that is kept of what it says while it runs
+Doubt = Callable[[str], None]  # the name of a child that says that what it carries fails
+BOOTSTRAPPED = re.compile(rb"Bootstrapped ([0-9]{1,3})%")  # tor
 
 
 @dataclass(slots=True)
@@ -58,10 +60,15 @@ class Children:
     """Holds what runs. `report` is called when a child ends by itself, or cannot be started."""
 
     def __init__(
-        self, report: Report, progress: Progress = lambda _name, _percent: None, state: Path | None = None
+        self,
+        report: Report,
+        progress: Progress = lambda _name, _percent: None,
+        state: Path | None = None,
+        doubt: Doubt = lambda _name: None,
     ) -> None:
         self._report = report
         self._progress = progress
+        self._doubt = doubt
         self._state = state
         self._running: dict[str, _Running] = {}
 
@@ -112,12 +119,19 @@ class Children:
             process.stdin.write(child.stdin.encode())
             await process.stdin.drain()
         process.stdin.close()
-        last = await _last_line(process.stderr, partial(self._progress, child.name))
+        last = await _last_line(process.stderr, partial(self._said, child.name))
         status = await process.wait()
         if self._running.get(child.name, None) and self._running[child.name].process is process:
             del self._running[child.name]
             early = f": {last}" if last and loop.time() - started < EARLY else ""
             self._report(child.name, f"{child.argv[0]} {_how(status)}{early}")
+
+    def _said(self, name: str, data: bytes) -> None:
+        """All that is made of what an engine says while it runs."""
+        if steps := BOOTSTRAPPED.findall(data):
+            self._progress(name, int(steps[-1]))
+        if DOUBT.encode() in data:
+            self._doubt(name)
 
     async def _stop(self, running: _Running) -> None:
         """Resets its connections first: the household's apps learn at once that this way is gone."""
@@ -180,12 +194,11 @@ def _open_to_all(path: Path) -> bool:
         return False
 
 
-async def _last_line(stream: asyncio.StreamReader, progress: Callable[[int], None]) -> str:
+async def _last_line(stream: asyncio.StreamReader, said: Callable[[bytes], None]) -> str:
     """Reads to the end, in bounded memory (fault 10)."""
     tail = b""
     while data := await stream.read(1 << 14):
-        if steps := BOOTSTRAPPED.findall(data):
-            progress(int(steps[-1]))
+        said(data)
         tail = (tail + data)[-400:]
     lines = re.sub(r"\x1b\[[0-9;]*m", "", tail.decode(errors="replace")).strip().splitlines()
     return "".join(c for c in lines[-1] if c.isprintable())[:200] if lines else ""
