@@ -11,6 +11,9 @@ from routerd.diagnose import site_of
 from routerd.host.asking import ask
 from routerd.model import Starting, Up
 
+# Where the transport was begun anew meanwhile, because nothing that it carries came through.
+LOST = {"done": True, "strategy": None, "plain": False, "tried": 0, "met": False, "lost": True}
+
 
 class NoDesync(Exception):
     """No transport of the kind runs."""
@@ -32,7 +35,8 @@ async def searched(daemon: Daemon, host: str, *, http: bool) -> AsyncIterator[di
         raise NoDesync
     name, slot = next(iter(running.items()))
     numbered = (*TLS, *HTTP)
-    async for line in ask(slot, {"do": "search", "host": site.host, "kind": "http" if http else "tls"}):
+    question = {"do": "search", "host": site.host, "kind": "http" if http else "tls"}
+    async for line in ask(slot, question, LOST):
         if number := line.pop("number", None):
             line["strategy"] = numbered[number - 1]
         elif number == 0:

@@ -280,6 +280,8 @@ def _search_line(data: dict[str, Any]) -> str:
 def _not_found(host: str, last: dict[str, Any]) -> str:
     if last.get("busy"):
         return f"{host}: other searches are under way; try again in half a minute"
+    if last.get("lost"):
+        return f"{host}: the transport was begun anew meanwhile; see routerctl status, and try again"
     if not last["met"]:
         return f"{host}: nobody answers there at all; is the name right, is the line up?"
     return f"{host}: none of {last['tried']} tries came through; it needs a transport with a server"

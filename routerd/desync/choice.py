@@ -20,6 +20,7 @@ from routerd.desync.young import Ask, Kind, Sign
 MOST = 2048  # sites
 ENOUGH = 2  # failures in a row, after which what worked is searched for anew
 FORGET = 60.0  # seconds after which a failure is a first one again
+BREATH = 10.0  # seconds until a search that came to nothing may be begun again
 FINE = 600.0  # seconds for which a site that works plain is left in peace
 REST, LONGEST_REST = 60.0, 1800.0  # seconds until one that nothing helps is tried again; doubled each time
 WON = 6  # strategies that worked last: what is tried first
@@ -90,8 +91,10 @@ class Choice:
             known.text, known.strategy, known.rest = text, parse(text), REST
             self.won = [text, *(one for one in self.won if one != text)][:WON]
 
-    def interrupted(self, ask: Ask) -> None:
-        self._remember(ask.kind, ask).searching = False
+    def interrupted(self, ask: Ask, now: float) -> None:
+        """The search came to no end, or nobody answered at all: it may be the line."""
+        known = self._remember(ask.kind, ask)
+        known.searching, known.rests = False, now + BREATH
 
     def using(self, ask: Ask) -> str:
         return self._of(ask.kind, ask).text

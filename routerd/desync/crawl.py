@@ -39,6 +39,7 @@ class Crawl:
     good: dict[int, int] = field(default_factory=dict)
     bad: set[int] = field(default_factory=set)
     failures: dict[str, int] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)  # addresses where nobody takes a connection
     tried: int = 0
     met: bool = False  # whether anything was reached at all
     believed: int | None = None  # what worked twice; used only where the plain page fails
@@ -59,7 +60,10 @@ class Crawl:
         return None if fresh is None or again is not None else self._try(fresh)
 
     def _try(self, number: int) -> Try:
+        """The last word is had where it failed, unless nobody is reached there any more: families differ."""
         self._begun.append(number)
+        if self.good.get(number) and self.addresses[0] not in self.gone:
+            return Try(number, self.addresses[0])
         address = min(self.addresses, key=lambda one: (self.failures.get(one, one == self.addresses[0]), one))
         return Try(number, address)
 
@@ -75,10 +79,12 @@ class Crawl:
                 return 0
             self.believed = one.number
             return self.believed if 0 in self.bad else None
-        self._failed(one)
+        self._failed(one, found)
         return self.believed if one.number == 0 else None
 
-    def _failed(self, one: Try) -> None:
+    def _failed(self, one: Try, found: Found) -> None:
+        if found == "unreachable":
+            self.gone.add(one.address)
         self.failures[one.address] = self.failures.get(one.address, 0) + 1
         self.bad.add(one.number)
         self.good.pop(one.number, None)

@@ -45,7 +45,7 @@ class Searches:
         site = self._choice.site(ask.kind, ask)
         same = next((s for s in self._running.values() if self._choice.site(s.ask.kind, s.ask) == site), None)
         if same is None and len(self._running) >= MOST:
-            self._choice.interrupted(ask)
+            self._choice.interrupted(ask, time.monotonic())
             if listener:
                 listener({"done": True, "strategy": None, "plain": False, "tried": 0, "met": False, "busy": True})
             return
@@ -101,10 +101,10 @@ class Searches:
             self._running = {n: s for n, s in self._running.items() if s is not search}
             if line["met"]:
                 self._choice.found(search.ask, line["strategy"], time.monotonic(), plain=line["plain"])
-                if not line["plain"] and line["strategy"] is None:
-                    self._lost()
             else:  # nobody answered at all: it may be the line, or the site is down
-                self._choice.interrupted(search.ask)
+                self._choice.interrupted(search.ask, time.monotonic())
+            if not line["plain"] and line["strategy"] is None:
+                self._lost()
         for listener in search.listeners:
             listener(line)
 
@@ -120,6 +120,6 @@ class Searches:
         child.wait()
         lost, self._running = self._running, {}
         for search in lost.values():
-            self._choice.interrupted(search.ask)
+            self._choice.interrupted(search.ask, time.monotonic())
             for listener in search.listeners:
                 listener({"done": True, "strategy": None, "plain": False, "tried": 0, "met": False})

@@ -15,7 +15,7 @@ from typing import Any
 
 from routerd.desync.crawl import AT_ONCE, PLAIN, SECONDS, STAGGER, TRY, Crawl, Found, Try, ordered
 from routerd.desync.prior import HTTP, TLS
-from routerd.model import mark
+from routerd.model import TRIAL_PLAIN, mark
 from routerd.probe.https import ProbeError, fetch
 from routerd.probe.lookup import lookup_at
 from routerd.table import is_address
@@ -95,13 +95,13 @@ async def _one(job: dict[str, Any], one: Try) -> tuple[Try, Found]:
 
 
 async def _fetched(job: dict[str, Any], one: Try) -> Found:
-    way = mark(job["slot"]) | one.number
+    way = mark(job["slot"]) | (one.number or TRIAL_PLAIN)
     host = f"[{job['host']}]" if ":" in job["host"] else job["host"]
     scheme = "https" if job["kind"] == "tls" else "http"
     try:
         await fetch(f"{scheme}://{host}/", one.address, way, TRY, BODY)
     except ProbeError as e:
-        return "unreachable" if e.finding == "hung" else "bad"
+        return "bad" if e.met else "unreachable"
     return "good"
 
 

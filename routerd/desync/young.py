@@ -12,10 +12,11 @@ from typing import Literal
 
 from routerd.desync import quic
 from routerd.desync.hello import said as what_is_said
-from routerd.desync.packet import ACK, RST, SYN, TCP, Packet
+from routerd.desync.packet import ACK, FIN, RST, SYN, TCP, Packet
 from routerd.desync.play import Flight, Path, play, play_datagrams
 from routerd.desync.steps import Strategy
 from routerd.desync.stream import Stream
+from routerd.model import TRIAL_MASK
 
 Kind = Literal["tls", "http", "quic"]
 Sign = Literal["heard", "reset", "silent", "slow", "unanswered"]
@@ -60,6 +61,7 @@ class Flow:
     settled: bool = False
     played: bool = False
     heard: bool = False
+    closed: bool = False  # by the client: what the server resets then is its own affair
     told: bool = False  # of one failure
     repeats: int = 0
 
@@ -129,10 +131,12 @@ class Young:
             # With data in it (TCP Fast Open) it is not let out: the client asks again without.
             self._answer(number, mark, DROP if payload else ACCEPT)
         elif packet.flags & RST:
+            flow.closed = True
             if flow.ask and now - flow.at >= GIVEN_UP:
                 self._sign(flow, "slow")
             self._answer(number, mark, ACCEPT)
         elif not payload:
+            flow.closed = flow.closed or bool(packet.flags & FIN)
             self._answer(number, mark, ACCEPT)
         elif flow.settled:
             self._more(flow, number, mark, packet)
@@ -198,7 +202,7 @@ class Young:
     def _strategy(self, flow: Flow, mark: int) -> Strategy:
         if flow.ask is None:
             return ()
-        flow.ask = Ask(flow.ask.kind, flow.ask.host, flow.ask.address, mark & 0xFF)
+        flow.ask = Ask(flow.ask.kind, flow.ask.host, flow.ask.address, mark & TRIAL_MASK)
         return self._choose(flow.ask)
 
     def _play(self, flow: Flow, strategy: Strategy) -> None:
@@ -239,7 +243,7 @@ class Young:
             return
         flow.repeats = 0 if flow.stream is None else flow.repeats
         if packet.flags & RST:
-            if flow.ask is not None and not flow.heard:
+            if flow.ask is not None and not (flow.heard or flow.closed):
                 self._sign(flow, "reset")
         elif packet.flags & SYN:
             ttl = packet.ttl + (not local)  # forwarded, it has lost one here

@@ -16,15 +16,16 @@ class Unheard(Exception):
     """The worker does not answer."""
 
 
-async def ask(slot: int, question: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Lines until the one that is `done`. Raises Unheard."""
+async def ask(slot: int, question: dict[str, Any], lost: dict[str, Any] | None = None) -> AsyncIterator[dict[str, Any]]:
+    """Lines until the one that is `done`; `lost`, where the worker ends in the midst of them. Raises Unheard."""
+    begun = False
     try:
         async with asyncio.timeout(LONGEST):
             reader, writer = await asyncio.open_unix_connection(name_of(slot))
             try:
                 writer.write(json.dumps(question).encode() + b"\n")
                 while line := await reader.readline():
-                    said = json.loads(line)
+                    said, begun = json.loads(line), True
                     yield said
                     if said.get("done"):
                         return
@@ -32,4 +33,6 @@ async def ask(slot: int, question: dict[str, Any]) -> AsyncIterator[dict[str, An
                 writer.close()
     except (OSError, TimeoutError) as e:
         raise Unheard from e
-    raise Unheard
+    if not begun or lost is None:
+        raise Unheard
+    yield lost

@@ -41,6 +41,7 @@ from routerd.model.slots import (
     SLOT_MASK,
     SLOT_SHIFT,
     TRIAL_MASK,
+    TRIAL_PLAIN,
     UPSTREAM_SLOT,
     mark,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "SLOT_MASK",
     "SLOT_SHIFT",
     "TRIAL_MASK",
+    "TRIAL_PLAIN",
     "UPSTREAM_SLOT",
     "Address",
     "Carried",

@@ -16,7 +16,8 @@ OWN_SLOT = 0x73  # the box's own traffic that must go the household's way (the r
 # Of a packet, never of a flow. What goes out by a queue's exit waits for its worker, and nothing lets it pass; or the
 # worker has seen it, or need not.
 QUEUED_SLOT, DESYNCED_SLOT = 0x74, 0x75
-TRIAL_MASK = 0xFF  # of a packet's mark: the number of the strategy that a search tries with it; 0: none
+TRIAL_MASK = 0xFF  # of a packet's mark: the number of the strategy that a search tries with it; 0: it tries nothing
+TRIAL_PLAIN = 0xFF  # in there: a search tries it as it is
 # The engine of slot N runs as this user plus N: its sockets are told from all others by it. Of a range that systemd's
 # UIDS-GIDS.md lists as unused; nobody needs to be in /etc/passwd to run something.
 ENGINES = 0x7C770000

@@ -21,15 +21,20 @@ from routerd.model import Finding
 
 PADDING = 256  # bytes, fewer than
 USUAL = (("User-Agent", "Mozilla/5.0"),)
+TO_CONNECT = 0.8  # of the time: who has not taken a connection by then, whose answer would come too late anyway
 ENOUGH = 1 << 17  # bytes of a body, where nobody asks for less
 
 
 class ProbeError(Exception):
-    """Why it did not come through, in a few words; never with an address of the household's."""
+    """Why it did not come through, in a few words; never with an address of the household's.
 
-    def __init__(self, words: str, finding: Finding = "silent") -> None:
+    `met`: whether somebody took the connection.
+    """
+
+    def __init__(self, words: str, finding: Finding = "silent", *, met: bool = True) -> None:
         super().__init__(words)
         self.finding = finding
+        self.met = met
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ async def fetch(
     """
     try:
         async with asyncio.timeout(timeout):
-            reader, writer = await _connect(url, address, mark, trust or _context())
+            reader, writer = await _connect(url, await _taken(url, address, mark, TO_CONNECT * timeout), trust)
             try:
                 more = (*headers, ("Content-Length", str(len(body)))) if body else headers
                 asked = _sent(_request(url, more, enough if only else None, "POST" if body else "GET"), body)
@@ -84,32 +89,42 @@ async def fetch(
     except ssl.SSLError as e:
         raise ProbeError(f"TLS failed: {e.reason or 'broken off'}", "refused") from e
     except ConnectionRefusedError as e:  # by this box: its engine is not there (yet)
-        raise ProbeError("refused", "hung") from e
+        raise ProbeError("refused", "hung", met=False) from e
     except ConnectionResetError as e:
         raise ProbeError("reset", "refused") from e
     except (ConnectionError, h11.ProtocolError) as e:
         raise ProbeError("broken off", "refused") from e
     except OSError as e:  # by this box's own routing: its link is not there (yet)
-        raise ProbeError(e.strerror or "broken off", "hung") from e
+        raise ProbeError(e.strerror or "broken off", "hung", met=False) from e
 
 
-async def _connect(
-    url: str, address: str, mark: int, trust: ssl.SSLContext
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _taken(url: str, address: str, mark: int, timeout: float) -> socket.socket:
+    """A connection that somebody has taken. Raises ProbeError where nobody does in time."""
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
-        await loop.sock_connect(sock, (address, parts.port or (443 if parts.scheme == "https" else 80)))
+        async with asyncio.timeout(timeout):
+            await loop.sock_connect(sock, (address, parts.port or (443 if parts.scheme == "https" else 80)))
+    except TimeoutError as e:
+        sock.close()
+        raise ProbeError("no answer in time", met=False) from e
     except BaseException:
         sock.close()
         raise
+    return sock
+
+
+async def _connect(
+    url: str, sock: socket.socket, trust: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(url)
     # asyncio closes it when this fails. Closing it here too would give its number away while a transport still has it.
     if parts.scheme != "https":
         return await asyncio.open_connection(sock=sock)
-    return await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=parts.hostname)
+    return await asyncio.open_connection(sock=sock, ssl=trust or _context(), server_hostname=parts.hostname)
 
 
 def _request(url: str, more: Sequence[tuple[str, str]], only: int | None, method: str) -> h11.Request:

@@ -16,9 +16,10 @@ from routerd.render.words import rooms as vmap
 HANDOVER = "clearway_queue"
 CHAIN = "clearway-queue"  # in iptables' own tables
 PORTS = "{ 80, 443 }"
-# Packets of the server, with which a flow is grown up: its first answer, and acknowledgements of a hello's pieces.
-YOUNG = 3
-UNTIL = 12  # of them, within which a reset may be the censor's
+YOUNG = 800  # bytes of the server, with headers: acknowledgements of a hello's pieces, and no answer yet
+UNTIL = 14  # packets of the server, within which it says its first word, or a censor for it
+FEW = 3  # of them, of a flow of datagrams
+WORDS = "tcp flags & (syn | psh | rst) != 0"  # mere acknowledgements say nothing
 SLOW = 40_000  # bytes of the server: a client that hangs up before is of interest, the flow may be held back by name
 
 
@@ -114,9 +115,9 @@ def _out(slot: int) -> list[str]:
         rule(f'counter name "{OUT}{slot}"', "straight out"),
         rule("meta l4proto { tcp, udp } th dport 53 drop", "no name is asked for in clear"),
         _grown(),
-        *_queued(f"tcp dport {PORTS} ct reply packets <= {YOUNG}", "a flow's first packets"),
+        *_queued(f"tcp dport {PORTS} ct reply bytes < {YOUNG}", "a flow's first packets"),
         *_queued(f"tcp dport {PORTS} tcp flags & rst == rst", "given up by the household"),
-        *_queued(f"udp dport 443 ct reply packets <= {YOUNG}", "a flow's first packets"),
+        *_queued(f"udp dport 443 ct reply packets <= {FEW}", "a flow's first packets"),
         rule(set_mark(DESYNCED_SLOT), "the worker need not see it"),
         rule("accept", "the worker need not see it"),
     ]
@@ -126,8 +127,7 @@ def _back(slot: int) -> list[str]:
     return [
         rule(f'counter name "{BACK}{slot}"', "straight in"),
         _grown(),
-        *_queued(f"tcp sport {PORTS} ct reply packets <= {YOUNG}", "a flow's first answers"),
-        *_queued(f"tcp sport {PORTS} tcp flags & rst == rst ct reply packets <= {UNTIL}", "hardly begun, reset"),
+        *_queued(f"tcp sport {PORTS} {WORDS} ct reply packets <= {UNTIL}", "a flow's first answers, or a reset"),
         rule(set_mark(DESYNCED_SLOT), "the worker need not see it"),
         rule("accept", "the worker need not see it"),
     ]

@@ -4,6 +4,7 @@ from routerd.desync.choice import ENOUGH, FINE, FORGET, REST, Choice, group
 from routerd.desync.grammar import parse
 from routerd.desync.prior import HTTP, TLS
 from routerd.desync.young import Ask
+from routerd.model import TRIAL_PLAIN
 
 SITE = Ask("tls", "www.blocked.example", b"\xc6\x33\x64\x0a")
 NEIGHBOUR = Ask("tls", "static.blocked.example", b"\xc6\x33\x64\x0b")
@@ -90,7 +91,9 @@ def test_a_search_tries_by_number_and_its_failures_count_for_nobody() -> None:
     assert one.of(tried) == parse(TLS[1])
     assert not one.failed("reset", tried, 0.0)
     assert one.of(Ask("http", SITE.host, SITE.address, trial=len(TLS) + 1)) == parse(HTTP[0])
-    assert one.of(Ask("tls", SITE.host, SITE.address, trial=255)) == ()
+    one.found(SITE, TLS[0], 1.0)
+    assert one.of(Ask("tls", SITE.host, SITE.address, trial=TRIAL_PLAIN)) == (), "plain is plain, whatever was found"
+    assert len(TLS) + len(HTTP) < TRIAL_PLAIN
 
 
 def test_the_owners_own_strategy_is_for_every_site_and_nothing_is_searched() -> None:

@@ -88,3 +88,22 @@ def test_what_worked_here_last_comes_first_then_the_cheapest() -> None:
     prior = ["a", "b", "c", "d"]
     assert ordered(prior, ["c", "z"], 1) == [3, 1, 2, 4]
     assert ordered(prior, [], 11) == [11, 12, 13, 14]
+
+
+def test_a_strategy_has_to_work_where_the_page_failed_too() -> None:
+    """What beats a censor by one family, or at one distance, may not by the other."""
+    crawl = Crawl([1], [HERE, THERE])
+    first = crawl.next()
+    assert first == Try(1, THERE)
+    crawl.ended(first, "good")
+    assert crawl.next() == Try(1, HERE)
+
+
+def test_unless_nobody_is_reached_there_any_more() -> None:
+    """A censor that remembers whom it has caught lets no connection come about for a while."""
+    crawl = Crawl([1], [HERE, THERE])
+    first = crawl.next()
+    assert first
+    crawl.ended(crawl.plain(), "unreachable")
+    crawl.ended(first, "good")
+    assert crawl.next() == Try(1, THERE)

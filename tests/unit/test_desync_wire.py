@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from routerd.desync.grammar import DROPS, LOADS, WORDS, StrategyError, parse, text
 from routerd.desync.hello import said
-from routerd.desync.packet import ACK, PSH, RST, SYN, TCP, UDP, Packet, build
+from routerd.desync.packet import ACK, FIN, PSH, RST, SYN, TCP, UDP, Packet, build
 from routerd.desync.packet import parse as read
 from routerd.desync.play import Flight, Path, play
 from routerd.desync.prior import HTTP, QUIC, TLS
@@ -300,6 +300,15 @@ def test_a_reset_before_the_server_has_said_a_word_is_a_sign() -> None:
 def test_an_answer_is_a_good_sign_and_a_reset_behind_it_is_none() -> None:
     answered = replace(DOWN, payload=b"\x16\x03\x03")
     assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, answered), (0.3, replace(DOWN, flags=RST))) == ["heard"]
+
+
+def test_what_is_reset_behind_a_clients_own_end_is_the_servers_affair() -> None:
+    ended = replace(HELLO, payload=b"", flags=FIN | ACK)
+    assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, ended), (0.3, replace(DOWN, flags=RST))) == []
+
+
+def test_a_connection_that_nobody_takes_is_told_apart() -> None:
+    assert conversation(young(), (0, UP), (1, UP), (3, UP), (7, UP)) == ["unanswered"]
 
 
 def test_a_hello_said_three_times_is_silence_and_told_once() -> None:

@@ -1,0 +1,185 @@
+"""The desync matrix: every censor of the lab that reads packets, and how long it holds up a household without any server.
+
+python -m tests.lab.bent            each row on a fresh box: found?, seconds to the first page, to the next, the strategy
+python -m tests.lab.bent --plain    the censors alone, on a router that only forwards: each must hold a plain page back
+python -m tests.lab.bent --only WORD
+
+A row is a censor that some strategy beats (BEATABLE), one that needs none because the page comes another way (PLAIN),
+or one that nothing beats at packet level (HOPELESS), which has to be said within 30 s.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from . import censor, nations, plain_router
+from .box import Box
+from .censor import Censor
+from .fault import FIREWALL_OFF
+from .lab import Lab
+from .topology import SITE
+
+HOST = "blocked.example"
+NAMES, HERE = [HOST], SITE[HOST]
+BOTH = [HERE.address4, HERE.address6]
+BEATABLE, PLAIN, HOPELESS = "beatable", "plain", "hopeless"
+TRY, AGAIN, LONGEST = 5, 0.2, 40.0  # seconds: of one try of the household's, between two, for a row
+GIVEN_UP, P50, P95 = 30.0, 5.0, 15.0  # seconds asked for
+TABLE = '[[transport]]\nname = "none"\nkind = "desync"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`flags`: curl's: the family, where there is one alone."""
+
+    name: str
+    kind: str
+    censors: tuple[Censor, ...]
+    url: str = f"https://{HOST}/"
+    flags: tuple[str, ...] = ()
+
+
+def rows() -> list[Row]:
+    http = f"http://{HOST}/"
+    own = [
+        Row("SNI reset, packet by packet", BEATABLE, (censor.sni_reset(NAMES),)),
+        Row("SNI reset, packet by packet, IPv6", BEATABLE, (censor.sni_reset(NAMES),), flags=("-6",)),
+        Row("SNI reset, reassembling", BEATABLE, (censor.sni_reset(NAMES, True),)),
+        Row("SNI reset, reassembling, IPv6", BEATABLE, (censor.sni_reset(NAMES, True),), flags=("-6",)),
+        Row("SNI silence, packet by packet", BEATABLE, (censor.sni_blackhole(NAMES),)),
+        Row("SNI silence, reassembling", BEATABLE, (censor.sni_blackhole(NAMES, True),)),
+        Row("SNI silence, reassembling, IPv6", BEATABLE, (censor.sni_blackhole(NAMES, True),), flags=("-6",)),
+        Row("Host reset, packet by packet", BEATABLE, (censor.host_reset(NAMES),), http),
+        Row("Host reset, reassembling", BEATABLE, (censor.host_reset(NAMES, True),), http),
+        Row("DNS lies", PLAIN, (censor.dns_lies(NAMES),)),
+        Row("DNS lies and SNI reset", BEATABLE, (censor.dns_lies(NAMES), censor.sni_reset(NAMES, True))),
+        Row("QUIC dropped", PLAIN, (censor.quic_drop(),)),
+        Row("address dropped", HOPELESS, (censor.ip_drop(BOTH),)),
+        Row("address reset", HOPELESS, (censor.reset_injected(HERE.address4), censor.reset_injected(HERE.address6))),
+        Row("forged certificate", HOPELESS, (censor.forged_certificate(HERE.address4), censor.ip_drop([HERE.address6]))),
+    ]
+    return [*own, *(Row(*row) for row in nations.rows(NAMES))]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`found`: yes, plain or no. Seconds; None where the page never came."""
+
+    found: str
+    first: float | None
+    then: float | None
+    strategy: str
+
+
+def page(lab: Lab, row: Row) -> bool:
+    return lab.page_token(HOST) in lab.laptop.curl(row.url, *row.flags, "-m", str(TRY)).stdout
+
+
+def seconds_to(lab: Lab, row: Row, longest: float) -> float | None:
+    """As a browser does, that tries again when a connection was reset."""
+    began = time.monotonic()
+    while time.monotonic() - began < longest:
+        if page(lab, row):
+            return time.monotonic() - began
+        time.sleep(AGAIN)
+    return None
+
+
+def tried(lab: Lab, row: Row) -> Outcome:
+    """On a fresh box: nothing is known to it but that its canary opens."""
+    lab.router.sh(FIREWALL_OFF)
+    with Box(lab, (), extra=TABLE) as box:
+        box.wait_open("none")
+        with lab.censor(*row.censors):
+            if row.kind == HOPELESS:
+                return given_up(box, row)
+            first = seconds_to(lab, row, LONGEST)
+            then = seconds_to(lab, row, 10.0) if first is not None else None
+            known = box.ask("GET", "/desync")["known"]
+    found = "no" if first is None else "yes" if known else "plain"
+    return Outcome(found, first, then, ", ".join(one["strategy"] for one in known))
+
+
+def given_up(box: Box, row: Row) -> Outcome:
+    """How long it takes to be told that nothing helps."""
+    ctl = [str(Path(sys.executable).parent / "routerctl"), "--socket", str(box.socket), "desync", "search", HOST]
+    began = time.monotonic()
+    done = box.lab.router.run(ctl, timeout=60, check=False)
+    took = time.monotonic() - began
+    return Outcome("yes", None, None, done.stdout) if done.returncode == 0 else Outcome("no", took, None, done.stderr.strip())
+
+
+def right(row: Row, outcome: Outcome) -> bool:
+    match row.kind:
+        case "beatable":
+            return outcome.found == "yes"
+        case "plain":
+            return outcome.found == "plain"
+        case _:
+            return outcome.found == "no" and outcome.first is not None and outcome.first <= GIVEN_UP
+
+
+def shown(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f}"
+
+
+def matrix(lab: Lab, asked: Sequence[Row]) -> int:
+    print(f"{'censor':52} {'wanted':9} {'found':6} {'first':>6} {'next':>6}  strategy")
+    wrong, needed = [], []
+    for row in asked:
+        outcome = tried(lab, row)
+        lab.censor.clear()
+        print(f"{row.name:52} {row.kind:9} {outcome.found:6} {shown(outcome.first):>6} {shown(outcome.then):>6}  {outcome.strategy}", flush=True)
+        wrong += [] if right(row, outcome) else [row.name]
+        needed += [outcome.first] if row.kind == BEATABLE and outcome.first is not None else []
+    p50, p95 = percentiles(needed)
+    print(f"{len(needed)} rows that need a strategy: first page after {p50:.1f} s at p50, {p95:.1f} s at p95 (asked: {P50:.0f}, {P95:.0f})")
+    print(f"wrong: {', '.join(wrong)}" if wrong else "right in every row")
+    return 1 if wrong or p50 > P50 or p95 > P95 else 0
+
+
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    if len(seconds) < 2:
+        return (seconds[0], seconds[0]) if seconds else (0.0, 0.0)
+    cut = quantiles(seconds, n=20, method="inclusive")
+    return cut[9], cut[18]
+
+
+def plainly(lab: Lab, asked: Sequence[Row]) -> int:
+    """That each censor censors: without us a page comes only where the row says that it needs no strategy."""
+    wrong = []
+    for row in asked:
+        with plain_router(lab), lab.censor(*row.censors):
+            loads = page(lab, row)
+        lab.censor.clear()
+        good = loads is (row.kind == PLAIN and "DNS" not in row.name)
+        print(f"{'ok   ' if good else 'WRONG'} {row.name:52} {'loads' if loads else 'held back'}", flush=True)
+        wrong += [] if good else [row.name]
+    return 1 if wrong else 0
+
+
+@contextmanager
+def standing() -> Iterator[Lab]:
+    with Lab.up(()) as lab:
+        lab.censor.forge()
+        yield lab
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab.bent")
+    parser.add_argument("--plain", action="store_true", help="the censors alone, on a router that only forwards")
+    parser.add_argument("--only", default="", help="rows with this word in their name")
+    arguments: Any = parser.parse_args()
+    asked = [row for row in rows() if arguments.only.lower() in row.name.lower()]
+    with standing() as lab:
+        return plainly(lab, asked) if arguments.plain else matrix(lab, asked)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
