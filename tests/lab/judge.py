@@ -179,7 +179,7 @@ class Judge:
         if len(self.views) > REMEMBER_FLOWS:
             self.views.clear()
         key = (rule, packet.flow)
-        if packet.flags & SYN and view_counts(rule, packet):
+        if packet.flags & SYN and (packet.sound or not rule.checksum):
             self.views[key] = View((packet.seq + 1) & 0xFFFFFFFF)
         return self.views.setdefault(key, View())
 
@@ -194,10 +194,6 @@ class Judge:
             return _quic(rule, view.add_datagram(rule.look, packet.payload))
         data = view.add(rule.look, packet)
         return _listed(rule, packets.sni(data) if rule.see == "sni" else packets.http_host(data, rule.exact))
-
-
-def view_counts(rule: Rule, packet: Packet) -> bool:
-    return packet.sound or not rule.checksum
 
 
 def _listed(rule: Rule, name: str | None) -> bool:
