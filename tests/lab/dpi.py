@@ -22,7 +22,8 @@ QUEUE = 7
 
 def read_rule(fields: dict[str, Any]) -> Rule:
     """JSON knows no tuples."""
-    return Rule(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    known: dict[str, Any] = {key: tuple(it) if isinstance(it, list) else it for key, it in fields.items()}
+    return Rule(**known)
 
 
 @dataclass(slots=True)
