@@ -8,16 +8,18 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 
 from . import dpi, internet, pki
 from .internet import BLOCK_PAGE, PORTAL, Names
+from .judge import SLOW, SWALLOW, Rule
 from .net import Host, LabError, wait_until
 
-FEED, SWALLOW = 0x100, dpi.SWALLOW
-FIRST_PACKETS = 12
+FEED = 0x100
+OPENING = 2  # packets of a flow before the first with data: SYN and ACK
+PATIENCE = 10  # packets with data after which these give up
+ALL_BEGIN = 300  # packets that are handed over where a rule never gives up
 
 # The kernel here has no nft queue expression: nft marks packets, iptables' NFQUEUE (priority -150) hands them over.
 DPI_TABLE = """
@@ -25,11 +27,20 @@ table inet dpi {{
     chain before {{ type filter hook forward priority -160;
         ct mark {swallow} drop
         meta l4proto tcp ct direction original ct original packets < {first} meta mark set {feed}
+        udp dport 443 ct direction original ct original packets < {first} meta mark set {feed}
         udp dport 53 meta mark set {feed}
         {more}
     }}
-    chain after {{ type filter hook forward priority -140; meta mark {swallow} ct mark set {swallow} drop; }}
+    chain after {{ type filter hook forward priority -140;
+        meta mark {swallow} ct mark set {swallow} drop
+        {slow}
+    }}
 }}
+"""
+SLOWED = """
+        meta mark {mark} ct mark set {mark}
+        ct mark {mark} meter slow{rate}v{family} {{ {ip} saddr . th sport . {ip} daddr . th dport timeout 60s limit rate over \
+{rate} bytes/second burst 8000 bytes }} drop
 """
 # Something must ask for conntrack from the start, or flows older than a censor would be unknown to it.
 WIRE = """
@@ -43,21 +54,16 @@ done
 
 @dataclass(frozen=True, slots=True)
 class Censor:
-    """One behaviour as data: rules of a forward, an input and a nat chain, a DPI rule, lies of the resolver."""
+    """One behaviour as data: rules of a forward, an input and a nat chain, or a rule of the DPI.
+
+    What it lies about by DNS (`do` is lie), the ISP's resolver lies about too.
+    """
 
     name: str
     forward: tuple[str, ...] = ()
     input: tuple[str, ...] = ()
     nat: tuple[str, ...] = ()
-    see: str = ""
-    do: str = ""
-    names: tuple[str, ...] = ()
-    answers: tuple[str, ...] = ()
-    reassemble: bool = False
-
-    def rule(self) -> dict[str, Any]:
-        return {"see": self.see, "do": self.do, "names": list(self.names), "answers": list(self.answers),
-                "reassemble": self.reassemble}
+    rule: Rule | None = None
 
 
 def _both_ways(addresses: Sequence[str], verdict: str) -> tuple[str, ...]:
@@ -147,23 +153,31 @@ def _instead(select: str, port: int, there: tuple[str, str]) -> tuple[str, ...]:
     return rules[:1] if select.startswith("ip ") else rules
 
 
+def seen(title: str, rule: Rule) -> Censor:
+    """A censor of the DPI alone."""
+    return Censor(f"{title} {' '.join(rule.names)}", rule=rule)
+
+
+def _look(reassemble: bool) -> str:
+    return "first_copy" if reassemble else "packet"
+
+
 def sni_reset(names: Sequence[str], reassemble: bool = False) -> Censor:
     """A ClientHello for one of these names (or below) gets RSTs, both ways.
 
     Naive unless `reassemble`: the hello must begin and show the name in one packet.
     """
-    return Censor(f"sni_reset {' '.join(names)}", see="sni", do="reset", names=tuple(names), reassemble=reassemble)
+    return seen("sni_reset", Rule("sni", "reset", tuple(names), look=_look(reassemble), most=PATIENCE))
 
 
 def sni_blackhole(names: Sequence[str], reassemble: bool = False) -> Censor:
     """Such a ClientHello is swallowed, and everything after it in its flow."""
-    return Censor(f"sni_blackhole {' '.join(names)}", see="sni", do="blackhole", names=tuple(names),
-                  reassemble=reassemble)
+    return seen("sni_blackhole", Rule("sni", "blackhole", tuple(names), look=_look(reassemble), most=PATIENCE))
 
 
 def host_reset(names: Sequence[str], reassemble: bool = False) -> Censor:
     """An HTTP request with such a Host gets RSTs, both ways, on any port."""
-    return Censor(f"host_reset {' '.join(names)}", see="host", do="reset", names=tuple(names), reassemble=reassemble)
+    return seen("host_reset", Rule("host", "reset", tuple(names), look=_look(reassemble), most=PATIENCE))
 
 
 def dns_lies(names: Sequence[str], answers: Sequence[str] = BLOCK_PAGE) -> Censor:
@@ -171,12 +185,12 @@ def dns_lies(names: Sequence[str], answers: Sequence[str] = BLOCK_PAGE) -> Censo
 
     No answers: NXDOMAIN. Answers of one family only: the other family gets an empty answer.
     """
-    return Censor(f"dns_lies {' '.join(names)}", see="dns", do="lie", names=tuple(names), answers=tuple(answers))
+    return seen("dns_lies", Rule("dns", "lie", tuple(names), tuple(answers), most=PATIENCE))
 
 
 def reset_injected(address: str) -> Censor:
     """Every TCP flow with this address, old or new, is reset as soon as it says something."""
-    return Censor(f"reset_injected {address}", see="address", do="reset", names=(address,))
+    return seen("reset_injected", Rule("address", "reset", (address,), most=PATIENCE))
 
 
 @dataclass(slots=True)
@@ -238,35 +252,42 @@ class Control:
         self.resolver = internet.start_isp_resolver(self.domestic, self.names)
 
     def _refresh(self, changed: Censor) -> None:
-        if changed.see:
-            self._tell_dpi([censor for censor in self.active if censor.see])
-        if changed.do == "lie":
-            self._tell_resolver([censor for censor in self.active if censor.do == "lie"])
+        rules = [censor.rule for censor in self.active if censor.rule]
+        if changed.rule:
+            self._tell_dpi(rules)
+        if changed.rule and changed.rule.do == "lie":
+            self._tell_resolver([rule for rule in rules if rule.do == "lie"])
 
-    def _tell_dpi(self, censors: list[Censor]) -> None:
+    def _tell_dpi(self, rules: list[Rule]) -> None:
         if self.program is None:
             self.program = self.isp.module("dpi", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.program.stdin
         assert self.program.stdout
-        self.program.stdin.write(json.dumps([censor.rule() for censor in censors]) + "\n")
+        self.program.stdin.write(json.dumps([asdict(rule) for rule in rules]) + "\n")
         self.program.stdin.flush()
         if self.program.stdout.readline() != "ok\n":
             raise LabError(f"the DPI ended; see {self.isp.directory}/dpi.log")
-        more = [line for censor in censors if censor.see == "address"
-                for line in _both_ways(censor.names, f"meta l4proto tcp meta mark set {FEED}")]
-        table = DPI_TABLE.format(feed=FEED, swallow=SWALLOW, first=FIRST_PACKETS, more="\n".join(more))
-        fresh = "table inet dpi\ndelete table inet dpi\n" + (table if censors else "")
+        fresh = "table inet dpi\ndelete table inet dpi\n" + (_dpi_table(rules) if rules else "")
         self.isp.run(["nft", "-f", "-"], input=fresh)
 
-    def _tell_resolver(self, liars: list[Censor]) -> None:
+    def _tell_resolver(self, liars: list[Rule]) -> None:
         """unbound reads its data at start only; a restart takes some 50 ms."""
-        lies = {f"*.{name}": censor.answers for censor in liars for name in censor.names}
+        lies = {f"*.{name}": rule.answers for rule in liars for name in rule.names}
         kept = {name: addresses for name, addresses in self.names.records.items() if f"*.{name}" not in lies}
         if self.resolver:
             self.resolver.kill()
             self.resolver.wait(5)
         self.resolver = internet.start_isp_resolver(self.domestic, Names({**kept, **lies}))
         wait_until(lambda: self.domestic.listens("udp", 53), 5, "the ISP's resolver is back")
+
+
+def _dpi_table(rules: Iterable[Rule]) -> str:
+    first = max(ALL_BEGIN if rule.most is None else rule.most + OPENING for rule in rules)
+    more = [line for rule in rules if rule.see == "address"
+            for line in _both_ways(rule.names, f"meta l4proto tcp meta mark set {FEED}")]
+    slow = [SLOWED.format(mark=SLOW | rate, rate=rate, family=family, ip=ip)
+            for rate in sorted({rule.rate for rule in rules} - {0}) for family, ip in ((4, "ip"), (6, "ip6"))]
+    return DPI_TABLE.format(feed=FEED, swallow=SWALLOW, first=first, more="\n".join(more), slow="".join(slow))
 
 
 def _chain(hook: str, rules: Sequence[str], kind: str = "filter", priority: int = 0) -> str:

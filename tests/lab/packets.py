@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
 RST_ACK = 0x14
-SYN = 0x02
+SYN, ACK, FIN_PSH_ACK = 0x02, 0x10, 0x19
+MD5 = 19  # the kind of TCP option that signs a segment (RFC 2385)
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """An IP packet's parts. seq, ack and flags are 0 for UDP."""
+    """An IP packet's parts. seq, ack and flags are 0 for UDP; `sound`: a TCP checksum was right."""
 
     src: bytes
     dst: bytes
@@ -24,6 +25,13 @@ class Packet:
     seq: int = 0
     ack: int = 0
     flags: int = 0
+    options: bytes = b""
+    sound: bool = True
+
+    @property
+    def ends(self) -> tuple[bytes, bytes, int]:
+        """What stays the same when the sender opens another flow there."""
+        return self.src, self.dst, self.dport
 
     @property
     def flow(self) -> tuple[bytes, int, bytes, int]:
@@ -44,7 +52,9 @@ def parse(data: bytes) -> Packet | None:
         return Packet(src, dst, proto, sport, dport, body[8:])
     if proto == TCP and len(body) >= 20:
         sport, dport, seq, ack, offset, flags = struct.unpack("!HHIIBB", body[:14])
-        return Packet(src, dst, proto, sport, dport, body[(offset >> 4) * 4:], seq, ack, flags)
+        at = (offset >> 4) * 4
+        sound = checksum(src + dst + struct.pack("!II", len(body), proto) + body) == 0
+        return Packet(src, dst, proto, sport, dport, body[at:], seq, ack, flags, body[20:at], sound)
     return None
 
 
@@ -55,7 +65,8 @@ def build(packet: Packet) -> bytes:
         at = 6
     else:
         body = struct.pack("!HHIIBBHHH", packet.sport, packet.dport, packet.seq & 0xFFFFFFFF,
-                           packet.ack & 0xFFFFFFFF, 5 << 4, packet.flags, 0, 0, 0) + packet.payload
+                           packet.ack & 0xFFFFFFFF, (5 + len(packet.options) // 4) << 4, packet.flags,
+                           0, 0, 0) + packet.options + packet.payload
         at = 16
     pseudo = packet.src + packet.dst + struct.pack("!II", len(body), packet.proto)
     body = body[:at] + struct.pack("!H", checksum(pseudo + body) or 0xFFFF) + body[at + 2:]
@@ -80,6 +91,33 @@ def resets(packet: Packet) -> tuple[Packet, Packet]:
     to_sender = Packet(packet.dst, packet.src, TCP, packet.dport, packet.sport, b"", packet.ack, end, RST_ACK)
     to_receiver = Packet(packet.src, packet.dst, TCP, packet.sport, packet.dport, b"", packet.seq, packet.ack, RST_ACK)
     return to_sender, to_receiver
+
+
+def page(packet: Packet, status: int) -> Packet:
+    """An HTTP answer to the sender of a request, in the receiver's name, that ends the connection."""
+    head = "302 Found\r\nLocation: http://block.example/" if status == 302 else "200 OK\r\nContent-Type: text/html"
+    body = b"<title>Blocked</title>By order of the ministry this page cannot be shown to you here."
+    answer = f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+    end = packet.seq + len(packet.payload)
+    return Packet(packet.dst, packet.src, TCP, packet.dport, packet.sport, answer, packet.ack, end, FIN_PSH_ACK)
+
+
+def lie(packet: Packet, addresses: Sequence[str]) -> Packet:
+    """The forged answer to a DNS query, from whom it was asked of."""
+    asked = question(packet.payload)
+    assert asked
+    answer = dns_answer(packet.payload, asked[2], asked[1], addresses)
+    return Packet(packet.dst, packet.src, UDP, packet.dport, packet.sport, answer)
+
+
+def signed(packet: Packet) -> bool:
+    """Whether a TCP option says so."""
+    at, options = 0, packet.options
+    while at < len(options) and options[at]:
+        if options[at] == MD5:
+            return True
+        at += 1 if options[at] == 1 else max(2, int.from_bytes(options[at + 1:at + 2]))
+    return False
 
 
 def sni(data: bytes) -> str | None:
@@ -108,13 +146,15 @@ def sni(data: bytes) -> str | None:
     return None
 
 
-def http_host(data: bytes) -> str | None:
-    """The Host of bytes that begin with an HTTP/1 request."""
+def http_host(data: bytes, exact: bool = False) -> str | None:
+    """The Host of bytes that begin with an HTTP/1 request; `exact`: in the spelling of most clients, or not at all."""
     if not data.split(b" ", 1)[0].isalpha():
         return None
     for line in data.split(b"\r\n")[1:]:
+        if exact and line.startswith(b"Host: "):
+            return line[6:].decode("ascii", "replace").partition(":")[0]
         name, _, value = line.partition(b":")
-        if name.lower() == b"host":
+        if name.lower() == b"host" and not exact:
             return value.strip().decode("ascii", "replace").lower().partition(":")[0]
     return None
 
