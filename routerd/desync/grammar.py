@@ -29,8 +29,9 @@ from routerd.desync.steps import (
 
 MOST_STEPS, MOST_PLACES, MOST_TIMES, FARTHEST = 6, 32, 20, 2000
 WORDS, DROPS, LOADS = get_args(Word), get_args(Drops), get_args(Load)
+WORD = re.compile(r"[^\s(]+(?:\([^)]*\)?)?")
 STEP = re.compile(r"([a-z]+)(?:\(([^()]*)\))?")
-PLACE = re.compile(rf"({'|'.join(WORDS)})([+-]\d{{1,4}})?|(-?\d{{1,4}})")
+PLACE = re.compile(rf"({'|'.join(WORDS)})([+-][0-9]{{1,4}})?|(-?[0-9]{{1,4}})")
 LENGTH = "it changes the length of what the client says, which nobody can do who sees first packets alone"
 REFUSED = {
     "record": f"cuts a TLS record in two; {LENGTH}",
@@ -47,11 +48,15 @@ class StrategyError(ValueError):
 
 def parse(text: str) -> Strategy:
     """Raises StrategyError."""
-    words = re.findall(r"[^\s(]+(?:\([^)]*\)?)?", text)
+    if not text.isprintable():  # it is kept as it is written, and goes to the worker so
+        raise StrategyError("a character in it cannot be seen; between steps there is a space")
+    words = WORD.findall(text)
     if not words:
         raise StrategyError(f"there is no step in it; allowed: {', '.join(READERS)}")
     if len(words) > MOST_STEPS:
         raise StrategyError(f"{len(words)} steps; at most {MOST_STEPS}")
+    if WORD.sub("", text).strip():
+        raise StrategyError("a bracket stands where no step is before it")
     steps = tuple(_step(word) for word in words)
     for one in steps:
         if sum(type(other) is type(one) for other in steps) > 1 and not isinstance(one, Fake):
@@ -97,7 +102,7 @@ def _decoys(name: str, given: Sequence[str]) -> Decoys:
 
 
 def _number(name: str, given: Sequence[str], most: int) -> int:
-    if len(given) != 1 or not re.fullmatch(r"\d{1,4}", given[0]) or not 1 <= int(given[0]) <= most:
+    if len(given) != 1 or not re.fullmatch(r"[0-9]{1,4}", given[0]) or not 1 <= int(given[0]) <= most:
         raise StrategyError(f"{name}: needs a number from 1 to {most}, like {name}(2)")
     return int(given[0])
 
@@ -107,7 +112,7 @@ def _fake(name: str, given: Sequence[str]) -> Fake:
     left = list(given)
     load = left.pop(0) if left and left[0] in LOADS else "hello"
     times = 1
-    if left and (match := re.fullmatch(r"x(\d{1,2})", left[-1])):
+    if left and (match := re.fullmatch(r"x([0-9]{1,2})", left[-1])):
         times = int(left.pop()[1:])
         if not 1 <= times <= MOST_TIMES:
             raise StrategyError(f"{name}: x1 to x{MOST_TIMES}, not x{match[1]}")
@@ -119,7 +124,7 @@ def _around(name: str, given: Sequence[str]) -> Around:
 
 
 def _fooling(name: str, given: Sequence[str]) -> Fooling:
-    match = re.fullmatch(r"([a-z0-9]+)(?:=(\d{1,3}))?", given[0]) if len(given) == 1 else None
+    match = re.fullmatch(r"([a-z0-9]+)(?:=([0-9]{1,3}))?", given[0]) if len(given) == 1 else None
     if not match or match[1] not in DROPS or (match[2] and (match[1] != "ttl" or not 1 <= int(match[2]) <= 255)):
         allowed = ", ".join(f"{one} (or ttl=N)" if one == "ttl" else one for one in DROPS)
         raise StrategyError(f"{name}: needs what makes the server drop the decoy, one of: {allowed}")

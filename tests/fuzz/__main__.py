@@ -42,7 +42,7 @@ def run(name: str, runs: int, seconds: int) -> int:
         seeds = Path(folder) / "seeds"
         seeds.mkdir()
         for number, seed in enumerate(TARGETS[name].seeds):
-            (seeds / str(number)).write_bytes(seed.encode())
+            (seeds / str(number)).write_bytes(seed if isinstance(seed, bytes) else seed.encode())
         quoted = ("".join(f"\\x{byte:02x}" for byte in word.encode()) for word in WORDS)
         (Path(folder) / "words").write_text("".join(f'"{word}"\n' for word in quoted))
         began = time.monotonic()
@@ -59,7 +59,7 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> None:
     """Nothing of ours may be imported before the instruments are in place."""
     import atheris
 
-    with atheris.instrument_imports(include=["routerd.links"]):
+    with atheris.instrument_imports(include=["routerd.links", "routerd.desync"]):
         from tests.fuzz.targets import TARGETS
 
     target = TARGETS[name]

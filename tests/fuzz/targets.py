@@ -6,20 +6,23 @@ import json
 import struct
 import zlib
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from routerd.desync.prior import HTTP, QUIC, TLS
 from routerd.links.yaml import tree
 from tests.fuzz.checks import check, check_one
+from tests.fuzz.packets import CONVERSATIONS, PACKETS, conversations, packets, strategies
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "engines"
 LINKS = [path.read_text().strip() for path in sorted(GOLDEN.glob("*/link.txt"))]
 CONFS = [path.read_text() for path in sorted(GOLDEN.glob("*/wg.conf"))]
 UUID, KEY = "b831381d-6324-4d53-ad4f-8cda48b30811", "jNXHt1yRo0vDuchQlIP6Z0ZvjT3KtzVI-T4E7RoLJS0"
 WORDS = ["vless://", "ss://", "?", "#", "@", ":", "%", "%0a", "&", "=", "security=", "tls", "reality", "type=", "ws", "::1", UUID, KEY,
-         "plugin=", "obfs-local;", "v2ray-plugin;", "\\;", "\u202e", "\u2028", "insecure=1", "//", "443", "0x7f.1", "xn--"]  # fmt: skip
+         "plugin=", "obfs-local;", "v2ray-plugin;", "\\;", "\u202e", "\u2028", "insecure=1", "//", "443", "0x7f.1", "xn--",
+         "desync://", "split(", "fake(", "around(", "overlap(", "disorder", "hostcase", "decoys(", "midsld", "sniext", "ttl=", "badseq", ",x3)"]  # fmt: skip
 
 YAML = f"""proxies:
   - {{name: a, type: ss, server: a.example, port: 443, cipher: aes-256-gcm, password: x, plugin: obfs, plugin-opts: {{mode: tls}}}}
@@ -65,11 +68,11 @@ OVPN = "client\ndev tun\nproto udp\nremote h.example 1194\n<ca>\nx\n</ca>\n"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`seeds`: whole texts to begin with. `text`: what the fuzzer's bytes become."""
+    """`seeds`: whole texts, or bytes, to begin with. `text`: what the fuzzer's bytes become."""
 
-    seeds: list[str]
-    text: Callable[[bytes], str]
-    holds: Callable[[str], None] = check
+    seeds: Sequence[str | bytes]
+    text: Callable[[bytes], Any]
+    holds: Callable[[Any], None] = check
 
 
 def plain(data: bytes) -> str:
@@ -133,4 +136,7 @@ TARGETS: dict[str, Target] = {
     "amnezia": Target([json.dumps(AMNEZIA), *SPOILT], key),
     "wrapper": Target(listed(WRAPPED), plain),
     "bridges_and_ovpn": Target([OVPN, *listed(BRIDGES)], plain),
+    "strategy": Target([*TLS, *HTTP, *QUIC, "auto"], plain, strategies),
+    "packet": Target(PACKETS, bytes, packets),
+    "conversation": Target(CONVERSATIONS, bytes, conversations),
 }

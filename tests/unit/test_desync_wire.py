@@ -83,6 +83,12 @@ def test_text_is_the_inverse_of_parse(one: Strategy) -> None:
         ("window(1)", "small pieces"),
         ("fragment(8)", "IP packets"),
         ("disorder " * 9, "at most"),
+        ("split(1)\u2028disorder", "cannot be seen"),
+        ("split(1,\n2)", "cannot be seen"),
+        ("split (1)", "no step is before"),
+        ("( disorder", "no step is before"),
+        ("split(\u0661)", "no place"),
+        ("overlap(\u0661)", "a number from 1"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(wrong: str, why: str) -> None:
