@@ -129,7 +129,7 @@ class World:
             await self._part("routing", self._routing, plan)
         if before is None or (before.launches, before.services) != (plan.launches, plan.services):
             self._plan = plan
-            self._links.forget(_renewed(before, plan))
+            self._links.forget(_renewed(before, plan, bool(self._links.kernel)))
             await self._children.apply(_children(plan, bool(self._links.kernel)))
             await self._part("links", self._make_links, plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
@@ -346,11 +346,12 @@ def _exits(plan: Plan) -> dict[int, Child | Direct]:
     return {**{launch.slot: _child(launch) for launch in plan.launches}, **direct}
 
 
-def _renewed(before: Plan | None, plan: Plan) -> list[str]:
-    """The links of children that are begun anew."""
+def _renewed(before: Plan | None, plan: Plan, kernel_wireguard: bool) -> list[str]:
+    """The links of engines that are begun anew."""
     old = {launch.slot: _child(launch) for launch in before.launches} if before else {}
-    links = [(launch.exit.ifname, launch) for launch in plan.launches if isinstance(launch.exit, Link)]
-    return [ifname for ifname, launch in links if old.get(launch.slot) != _child(launch)]
+    begun = [launch for launch in plan.launches if old.get(launch.slot) != _child(launch)]
+    made = [launch.exit for launch in begun if not (kernel_wireguard and _is_wireguard(launch))]
+    return [link.ifname for link in made if isinstance(link, Link)]
 
 
 def _kernel_part(plan: Plan) -> tuple[object, ...]:

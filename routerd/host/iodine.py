@@ -12,6 +12,7 @@ fragment is under way each way at a time; the server keeps one question in hand 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -52,6 +53,7 @@ PATIENCE = (1.0, 1.0, 2.0, 3.0)  # seconds for each try of a question
 IDLE, AGAIN, SOON = 4.0, 1.0, 0.02  # seconds
 TRIES = 4  # of one upstream fragment; then TCP sends its packet again
 SILENCE = 60.0  # seconds after which the server has forgotten us
+TAKEN = 3.0  # seconds that the kernel may need to take down the interface of the one before us
 QUEUE = 8  # packets: more of them would be late ones
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFTXQLEN = 0x8916, 0x891C, 0x8943
@@ -315,9 +317,16 @@ def inflated(data: bytes) -> bytes:
 
 
 def interface(name: str) -> int:
-    tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
-    return tun
+    tun, end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK), time.monotonic() + TAKEN
+    while True:
+        try:
+            fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
+        except OSError as e:
+            if e.errno != errno.EBUSY or time.monotonic() > end:
+                raise
+            time.sleep(SOON)
+        else:
+            return tun
 
 
 def addressed(name: str, address: IPv4Address) -> None:

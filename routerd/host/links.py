@@ -29,6 +29,7 @@ class Links:
 
     kernel: bool | None = None
     _configured: dict[str, tuple[int, Link]] = field(default_factory=dict)
+    _dying: dict[str, int] = field(default_factory=dict)
 
     async def probe(self, netlink: AsyncIPRoute) -> bool:
         if self.kernel is None:
@@ -40,9 +41,10 @@ class Links:
         return set(self._configured)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Their engines begin anew: that they are not there for a while is nobody's fault."""
+        """Their engines begin anew: what still stands goes with the old one, which may take the kernel a moment."""
         for name in names:
-            self._configured.pop(name, None)
+            if made := self._configured.pop(name, None):
+                self._dying[name] = made[0]
 
     async def apply(
         self, netlink: AsyncIPRoute, launches: Iterable[Launch], lan: Collection[Interface] = ()
@@ -56,6 +58,7 @@ class Links:
             for name in [n for n, link in wanted.items() if link.wireguard and n not in present]:
                 await netlink.link("add", ifname=name, kind="wireguard")
             present = await interfaces(netlink)
+        present = {name: index for name, index in present.items() if self._dying.get(name) != index}
         for name in [n for n in wanted if n in present]:
             if wanted[name].families:
                 await _adopt(netlink, present[name], wanted[name], lan)

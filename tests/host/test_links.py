@@ -54,3 +54,21 @@ def test_a_link_that_its_engine_has_not_made_is_not_made_by_us() -> None:
 
     with_netlink(missing)
     assert "cw-3" not in sh("ip link")
+
+
+@alone
+def test_a_link_whose_engine_begins_anew_is_that_ones_alone_and_not_gone_meanwhile() -> None:
+    household()
+    sh("ip link add cw-3 type veth peer name far")
+
+    async def story(netlink: AsyncIPRoute) -> None:
+        links = Links(kernel=True)
+        assert await links.apply(netlink, [LAUNCH], LAN) == []
+        links.forget(["cw-3"])
+        assert await links.apply(netlink, [LAUNCH], LAN) == ["cw-3"], "the old one's may still stand"
+        assert links.made() == set()
+        sh("ip link del cw-3; ip link add cw-3 type veth peer name far")
+        assert await links.apply(netlink, [LAUNCH], LAN) == []
+        assert links.made() == {"cw-3"}
+
+    with_netlink(story)
