@@ -73,7 +73,7 @@ class Door:
         except ValueError:
             ask, address = Ask(asked["kind"], host, b""), ""
         tell({"using": self._choice.using(ask), "fixed": self._choice.fixed is not None})
-        self._searches.begin(ask, host, address, tell)
+        self._searches.begin(ask, host, address, "silent", tell)
 
     def _teller(self, guest: socket.socket) -> Callable[[dict[str, Any]], None]:
         def tell(line: dict[str, Any]) -> None:

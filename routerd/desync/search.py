@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from routerd.desync.choice import Choice
-from routerd.desync.young import Ask
+from routerd.desync.young import Ask, Sign
 
 SEEK = Path(__file__).with_name("seek.py")
 MOST = 6  # at a time: a browser opens that many sites, and each costs some tries
@@ -40,8 +40,8 @@ class Searches:
         self._child: subprocess.Popen[bytes] | None = None
         self._rest = b""
 
-    def begin(self, ask: Ask, host: str, address: str, listener: Listener | None = None) -> None:
-        """`host`: a name, or an address. One that is looked for already is not looked for twice."""
+    def begin(self, ask: Ask, host: str, address: str, sign: Sign, listener: Listener | None = None) -> None:
+        """`host`: a name, or an address. `sign`: what began it. What is looked for already is not looked for twice."""
         site = self._choice.site(ask.kind, ask)
         same = next((s for s in self._running.values() if self._choice.site(s.ask.kind, s.ask) == site), None)
         if same is None and len(self._running) >= MOST:
@@ -53,7 +53,7 @@ class Searches:
             self._last += 1
             same = self._running[self._last] = _Search(ask)
             job = {"site": self._last, "kind": ask.kind, "host": host, "address": address, "won": self._choice.won}
-            self._tell({**job, "slot": self._slot})
+            self._tell({**job, "slot": self._slot, "sign": sign})
         if listener:
             same.listeners.append(listener)
 

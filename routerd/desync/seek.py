@@ -16,13 +16,18 @@ from typing import Any
 from routerd.desync.crawl import AT_ONCE, PLAIN, SECONDS, STAGGER, TRY, Crawl, Found, Try, ordered
 from routerd.desync.prior import HTTP, TLS
 from routerd.model import TRIAL_PLAIN, mark
-from routerd.probe.https import ProbeError, fetch
+from routerd.probe.https import Answer, ProbeError, fetch
 from routerd.probe.lookup import lookup_at
+from routerd.probe.pages import download_once
+from routerd.probe.stages import timed
 from routerd.table import is_address
 
 RESOLVERS = range(4)  # of the box's: as many as the settings may name
 NAMED = 1.5  # seconds for the other addresses of a name
 IDLE = 20.0  # seconds without work, after which the process ends
+BULK = ("slow", "stalled")  # signs of a censor that lets the beginning pass
+BULK_TRY = 5.0  # seconds
+LOOK = 512  # bytes by which two pages are told apart
 BODY = 1 << 15  # bytes of a page: what a name is held back to after its first packets shows in them
 
 
@@ -49,6 +54,8 @@ async def main() -> None:
 async def search(job: dict[str, Any]) -> None:
     prior, first = (TLS, 1) if job["kind"] == "tls" else (HTTP, 1 + len(TLS))
     crawl = Crawl(ordered(prior, job["won"], first), await _addresses(job))
+    if crawl.addresses and job["sign"] == "forged":
+        crawl.ended(*(await _one(job, crawl.plain())))
     if not crawl.addresses:
         say(job, done=True, strategy=None, plain=False, tried=0, met=False)
         return
@@ -99,10 +106,30 @@ async def _fetched(job: dict[str, Any], one: Try) -> Found:
     host = f"[{job['host']}]" if ":" in job["host"] else job["host"]
     scheme = "https" if job["kind"] == "tls" else "http"
     try:
-        await fetch(f"{scheme}://{host}/", one.address, way, TRY, BODY)
+        if scheme == "https" and job["sign"] in BULK:
+            return await _enough(host, one.address, way)
+        answer = await fetch(f"{scheme}://{host}/", one.address, way, TRY, BODY)
     except ProbeError as e:
         return "bad" if e.met else "unreachable"
-    return "good"
+    return _judged(job, one, answer)
+
+
+async def _enough(host: str, address: str, way: int) -> Found:
+    """More than the beginning of a page: the censor that began this lets only that pass."""
+    seen = await timed(BULK_TRY, download_once(host, "/", address, 443, way))
+    return "good" if seen.word == "ok" else "bad"
+
+
+def _judged(job: dict[str, Any], one: Try, answer: Answer) -> Found:
+    """Plain HTTP proves nothing by itself. Where a page came from another distance than its server, the plain one is
+    somebody else's, and so is whatever looks like it.
+    """
+    if job["kind"] == "tls" or job["sign"] != "forged":
+        return "good"
+    looks = (answer.status, answer.body[:LOOK])
+    if one.number == 0:
+        job["forged"] = looks
+    return "bad" if job.get("forged", looks) == looks else "good"
 
 
 async def _addresses(job: dict[str, Any]) -> list[str]:

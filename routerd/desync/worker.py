@@ -87,7 +87,8 @@ class Worker:
             elif sign == "unanswered":
                 self.doubt()
             elif self.choice.failed(sign, ask, now):
-                self.searches.begin(ask, ask.host or str(ip_address(ask.address)), str(ip_address(ask.address)))
+                address = str(ip_address(ask.address))
+                self.searches.begin(ask, ask.host or address, address, sign)
         self.young.signs.clear()
 
     def doubt(self) -> None:

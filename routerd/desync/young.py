@@ -19,13 +19,14 @@ from routerd.desync.stream import Stream
 from routerd.model import TRIAL_MASK
 
 Kind = Literal["tls", "http", "quic"]
-Sign = Literal["heard", "reset", "silent", "slow", "unanswered"]
+Sign = Literal["heard", "reset", "silent", "slow", "stalled", "forged", "unanswered"]
 DROP, ACCEPT = 0, 1
 MOST = 4096  # flows that are remembered
 PATIENCE = 0.25  # seconds that the rest of a hello is waited for; less than what the watchdog takes for a hung worker
 MOST_HELD, LONGEST = 12, 16384  # packets, bytes
 REPEATED = 2  # times that a client says the same before that is silence
 GIVEN_UP = 3.0  # seconds from a hello to a client's reset that say that it waited for more
+OTHERS = 2  # hops by which an answer comes from another distance than the connection: it is somebody else's
 BEGINNINGS = (255, 128, 64)  # hop limits that systems begin with
 
 Key = tuple[bytes, int, bytes, int]
@@ -56,6 +57,9 @@ class Flow:
     datagrams: list[Packet] = field(default_factory=list)
     size: int = 0
     hops: int | None = None
+    far: int | None = None  # the hop limit that the server's first packet came with
+    last: int | None = None  # the number of its last words
+    again: int = 0  # times that it has said them since
     ask: Ask | None = None
     said: bytes = b""
     settled: bool = False
@@ -246,12 +250,24 @@ class Young:
             if flow.ask is not None and not (flow.heard or flow.closed):
                 self._sign(flow, "reset")
         elif packet.flags & SYN:
-            ttl = packet.ttl + (not local)  # forwarded, it has lost one here
+            ttl = flow.far = packet.ttl + (not local)  # forwarded, it has lost one here
             flow.hops = next((b for b in reversed(BEGINNINGS) if b >= ttl), 255) - ttl
-        elif packet.payload and not flow.heard and flow.settled:
-            flow.heard = True
-            if flow.ask is not None:
-                self.signs.append(("heard", flow.ask))
+        elif packet.payload and flow.settled and flow.ask is not None:
+            self._words(flow, flow.ask, packet, packet.ttl + (not local))
+
+    def _words(self, flow: Flow, ask: Ask, packet: Packet, ttl: int) -> None:
+        """The server's: the first are a good sign; said four times over, our acknowledgements do not get there."""
+        flow.again = flow.again + 1 if packet.seq == flow.last else 0
+        flow.last = packet.seq
+        if flow.again > REPEATED:
+            self._sign(flow, "stalled")
+        if flow.heard:
+            return
+        flow.heard = True
+        if ask.kind == "http" and flow.far is not None and abs(ttl - flow.far) >= OTHERS:
+            self._sign(flow, "forged")
+        else:
+            self.signs.append(("heard", ask))
 
     def _sign(self, flow: Flow, sign: Sign) -> None:
         if flow.ask is not None and not flow.told:

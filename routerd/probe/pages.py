@@ -62,11 +62,12 @@ class Meter:
 
 async def download(host: str, path: str, address: str, port: int, mark: int) -> Seen:
     """Fetches until ENOUGH has come over one connection. A download that stops is seen to stop twice."""
-    seen = await several(lambda: timed(WATCH + 2 * CONNECT, _download(host, path, address, port, mark)), 2, 3.5)
+    seen = await several(lambda: timed(WATCH + 2 * CONNECT, download_once(host, path, address, port, mark)), 2, 3.5)
     return seen if seen.word in ("ok", "slow", "untried") else replace(seen, word="frozen")
 
 
-async def _download(host: str, path: str, address: str, port: int, mark: int) -> Seen:
+async def download_once(host: str, path: str, address: str, port: int, mark: int) -> Seen:
+    """Raises OSError, ssl.SSLError where no connection comes about; `stages.timed` makes words of these."""
     reader, writer = await secured(address, port, mark, host)
     meter = Meter(writer.get_extra_info("socket"))
     fetching = asyncio.create_task(_fetch_enough(reader, writer, _request(host, path), meter))

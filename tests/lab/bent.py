@@ -20,8 +20,9 @@ from typing import Any
 
 from . import censor, nations, plain_router
 from .box import Box
-from .censor import Censor
+from .censor import Censor, seen
 from .fault import FIREWALL_OFF
+from .judge import Rule
 from .lab import Lab
 from .topology import SITE
 
@@ -31,6 +32,8 @@ BOTH = [HERE.address4, HERE.address6]
 BEATABLE, PLAIN, HOPELESS = "beatable", "plain", "hopeless"
 TRY, AGAIN, LONGEST = 5, 0.2, 40.0  # seconds: of one try of the household's, between two, for a row
 GIVEN_UP, P50, P95 = 30.0, 5.0, 15.0  # seconds asked for
+BULKY = f"https://{HOST}/blob/256000"
+STRICT = {"checksum": True, "window": True, "md5": True}
 TABLE = '[[transport]]\nname = "none"\nkind = "desync"\n'
 
 
@@ -64,7 +67,48 @@ def rows() -> list[Row]:
         Row("address reset", HOPELESS, (censor.reset_injected(HERE.address4), censor.reset_injected(HERE.address6))),
         Row("forged certificate", HOPELESS, (censor.forged_certificate(HERE.address4), censor.ip_drop([HERE.address6]))),
     ]
-    return [*own, *(Row(*row) for row in nations.rows(NAMES))]
+    eyes = [
+        Row("first packet alone", BEATABLE, (sni("reset", look="first"),)),
+        Row("in order alone", BEATABLE, (sni("blackhole", look="order", window=True),)),
+        Row("pieces joined as they come", BEATABLE, (sni("reset", look="append"),)),
+        Row("all joined, the last copy counts", BEATABLE, (sni("reset", look="last_copy"),)),
+        Row("all joined, checksums computed", BEATABLE, (sni("reset", look="first_copy", checksum=True),)),
+        Row("all joined, numbers heeded", BEATABLE, (sni("reset", look="first_copy", window=True),)),
+        Row("all joined, signed ones passed over", BEATABLE, (sni("reset", look="first_copy", md5=True),)),
+        Row("all joined, all of these", BEATABLE, (sni("blackhole", look="first_copy", **STRICT),)),
+        Row("all joined, gives up after 15 packets", BEATABLE, (sni("reset", look="first_copy", most=15, **STRICT),)),
+        Row("resets, and 60 s for all that follow", BEATABLE, (sni("reset", residual=60),)),
+        Row("silence, and 60 s for all that follow", BEATABLE, (sni("blackhole", residual=60),)),
+        Row("Host compared byte by byte", BEATABLE, (seen("exact host", Rule("host", "reset", tuple(NAMES), exact=True)),), http),
+    ]
+    lands = [
+        Row("China: HTTPS", BEATABLE, nations.china(NAMES)),
+        Row("China: HTTPS, IPv6", BEATABLE, nations.china(NAMES), flags=("-6",)),
+        Row("China: HTTP", BEATABLE, nations.china(NAMES), http),
+        Row("China: QUIC", PLAIN, (nations.china_quic(NAMES),)),
+        Row("Iran: HTTPS", BEATABLE, nations.iran(NAMES)),
+        Row("Iran: HTTP", BEATABLE, nations.iran(NAMES), http),
+        Row("Iran: HTTPS, a box that follows TCP", BEATABLE, nations.iran_strict(NAMES)),
+        Row("Russia: HTTPS, SNI-I and QUIC", BEATABLE, nations.russia(NAMES)),
+        Row("Russia: SNI-II, silence after some packets", BEATABLE, (nations.russia_delayed(NAMES),), BULKY),
+        Row("Russia: SNI-III, throttled by name", BEATABLE, (nations.russia_throttle(NAMES, 650),), BULKY),
+        Row("Russia: SNI-IV, silence", BEATABLE, (nations.russia_silent(NAMES),)),
+        Row("Russia: pieces joined, since 2024", BEATABLE, (nations.russia_joining(NAMES),)),
+        Row("India: HTTPS", BEATABLE, nations.india(NAMES)),
+        Row("India: HTTP, a page", BEATABLE, nations.india(NAMES), http),
+        Row("India: HTTP, a redirect", BEATABLE, nations.india(NAMES, 302), http),
+        Row("Kazakhstan: HTTPS", BEATABLE, nations.kazakhstan(NAMES)),
+        Row("Kazakhstan: HTTP, a page", BEATABLE, nations.kazakhstan(NAMES), http),
+        Row("Turkmenistan: HTTPS", BEATABLE, nations.turkmenistan(NAMES)),
+        Row("Turkmenistan: HTTPS, IPv6", BEATABLE, nations.turkmenistan(NAMES), flags=("-6",)),
+        Row("Turkmenistan: HTTP", BEATABLE, nations.turkmenistan(NAMES), http),
+    ]
+    return [*own, *eyes, *lands]
+
+
+def sni(do: str, **how: Any) -> Censor:
+    """Residual censors remember whom they caught; the others have an eye that is one of judge.py's."""
+    return seen(f"sni {do} {how}", Rule("sni", do, tuple(NAMES), **how))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +122,9 @@ class Outcome:
 
 
 def page(lab: Lab, row: Row) -> bool:
-    return lab.page_token(HOST) in lab.laptop.curl(row.url, *row.flags, "-m", str(TRY)).stdout
+    """The page's own word; of bulk, all of it."""
+    answer = lab.laptop.curl(row.url, *row.flags, "-m", str(TRY))
+    return answer.returncode == 0 and (len(answer.stdout) >= 256000 if row.url == BULKY else lab.page_token(HOST) in answer.stdout)
 
 
 def seconds_to(lab: Lab, row: Row, longest: float) -> float | None:

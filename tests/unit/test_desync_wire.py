@@ -327,6 +327,19 @@ def test_a_client_that_gives_up_after_seconds_says_that_it_was_slow() -> None:
     assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, answered), (1.0, up)) == ["heard"]
 
 
+def test_a_server_that_says_the_same_four_times_does_not_hear_us() -> None:
+    answered = replace(DOWN, payload=b"\x16\x03\x03")
+    times = [(0.2 * number, answered) for number in range(1, 5)]
+    assert conversation(young(), (0, UP), (0.1, HELLO), *times) == ["heard", "stalled"]
+
+
+def test_a_page_from_another_distance_than_the_connection_is_forged() -> None:
+    first, up = replace(DOWN, flags=SYN | ACK, seq=SERVER), replace(HELLO, payload=REQUEST)
+    page = replace(DOWN, payload=b"HTTP/1.1 200 OK")
+    assert conversation(young(), (0, UP), (0, first), (0.1, up), (0.2, page)) == ["heard"]
+    assert conversation(young(), (0, UP), (0, first), (0.1, up), (0.2, replace(page, ttl=63))) == ["forged"]
+
+
 def test_what_was_replaced_is_replaced_again_when_it_is_repeated() -> None:
     eye = young(parse("split(1,midsld)"))
     conversation(eye, (0, UP), (0.1, HELLO), (0.4, HELLO))
