@@ -26,6 +26,7 @@ from bench.footprint import cpu_seconds, unique_bytes
 from bench.hellos import PORT
 from bench.load import iperf, mbits
 from bench.report import Row, Samples
+from routerd.render.desync import YOUNG
 from tests.lab import Host, Lab, LabError, wait_until
 from tests.lab.box import Box
 from tests.lab.net import ROOT
@@ -34,9 +35,8 @@ from tests.lab.topology import LAN_ROUTER4
 
 STRATEGY = "split(1,midsld)"
 TRANSPORT = f'[[transport]]\nname = "no-server"\nkind = "desync"\nstrategy = "{STRATEGY}"\n'
-YOUNG = 3
 PIECES = 3  # of a hello that is split in two places
-# The packets that ours hands over: either side's, until the server has sent so many (render/desync.py).
+# The packets that ours hands over: either side's, until the server has sent so many.
 QUEUED = f"-m connbytes --connbytes-dir reply --connbytes-mode packets --connbytes 0:{YOUNG} -j NFQUEUE --queue-num 200"
 NFQUEUE = f"""
 iptables -t mangle -A POSTROUTING -o wan0 -p tcp --dport {PORT} -m mark ! --mark 0x40000000/0x40000000 {QUEUED}
