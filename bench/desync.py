@@ -26,6 +26,7 @@ from bench.footprint import cpu_seconds, unique_bytes
 from bench.hellos import PORT
 from bench.load import iperf, mbits
 from bench.report import Row, Samples
+from routerd.render.desync import YOUNG
 from tests.lab import Host, Lab, LabError, wait_until
 from tests.lab.box import Box
 from tests.lab.net import ROOT
@@ -34,9 +35,8 @@ from tests.lab.topology import LAN_ROUTER4
 
 STRATEGY = "split(1,midsld)"
 TRANSPORT = f'[[transport]]\nname = "no-server"\nkind = "desync"\nstrategy = "{STRATEGY}"\n'
-YOUNG = 3
 PIECES = 3  # of a hello that is split in two places
-# The packets that ours hands over: either side's, until the server has sent so many (render/desync.py).
+# The packets that ours hands over: either side's, until the server has sent so many.
 QUEUED = f"-m connbytes --connbytes-dir reply --connbytes-mode packets --connbytes 0:{YOUNG} -j NFQUEUE --queue-num 200"
 NFQUEUE = f"""
 iptables -t mangle -A POSTROUTING -o wan0 -p tcp --dport {PORT} -m mark ! --mark 0x40000000/0x40000000 {QUEUED}
@@ -259,6 +259,12 @@ def measure(program: Path | None, effort: Effort) -> list[Row]:
         return list(rows(by_name["plain"], by_name.get("ours"), by_name.get("nfqws")))
 
 
+def _busy() -> str:
+    """Who else wants the cores: rates and the worst delays are of use on a quiet machine alone, ratios on any."""
+    load, cores_ = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    return f"load before it began: {load:.1f} on {cores_} cores{'; NOT QUIET' if load > 0.5 else ''}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.desync", description="What desync costs, in the lab.")
     parser.add_argument("--nfqws", type=Path, help="zapret's program, to compare ours with")
@@ -267,12 +273,12 @@ def main() -> int:
     if os.geteuid() != 0:
         print("bench: needs root, for network namespaces", file=sys.stderr)
         return 1
-    began = time.monotonic()
+    began, busy = time.monotonic(), _busy()
     measured = measure(options.nfqws, Effort(options.turns))
     print(report.head())
     for row in measured:
         report.show(row)
-    print(f"\n{report.summary(measured)}; {time.monotonic() - began:.0f} s")
+    print(f"\n{report.summary(measured)}; {time.monotonic() - began:.0f} s; {busy}")
     without = not any("ours" in row.what for row in measured)
     return without or any(row.missed for row in measured)
 
