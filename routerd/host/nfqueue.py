@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from errno import EPERM
 from pathlib import Path
 from socket import htonl
 
@@ -38,7 +39,7 @@ def waiting() -> dict[int, int]:
 
 
 class Queue:
-    """Raises OSError: EPERM without CAP_NET_ADMIN, EBUSY where another program holds the queue."""
+    """Raises OSError: EPERM without CAP_NET_ADMIN, and also where another program holds the queue."""
 
     def __init__(self, number: int) -> None:
         self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
@@ -83,7 +84,8 @@ class Queue:
         self.sock.send(struct.pack("=IHHII", 16 + len(body), _SUBSYSTEM | _CONFIG, 5, 1, 0) + body)
         code = -int(struct.unpack_from("=i", self.sock.recv(1 << 12), 16)[0])
         if code:
-            raise OSError(code, f"netfilter queue: {os.strerror(code)}")
+            why = "another program has it, or CAP_NET_ADMIN is missing" if code == EPERM else os.strerror(code)
+            raise OSError(code, f"netfilter queue {socket.ntohs(self._resource)}: {why}")
 
 
 def _waiting(data: memoryview, at: int, end: int) -> Waiting:

@@ -68,8 +68,9 @@ def packets(data: bytes) -> None:
         assert parse(build(found)) == found
     _said(rest)
     _named([rest, rest[size:], sealed(rest[:1500])])
-    for packet in (found if found and found.proto == TCP else FIRST, replace(FIRST, src=ENDS[1][0], dst=ENDS[1][1])):
-        _played(chosen, packet, found.payload if found else rest, size)
+    src, dst = ENDS[size & 1]
+    first = found if found and found.proto == TCP else replace(FIRST, src=src, dst=dst)
+    _played(chosen, first, found.payload if found else rest, size)
     _streamed(rest, size)
 
 
