@@ -6,11 +6,11 @@ PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
 # What came of each stage of `make test`. NOTED: pytest, and what fails is noted there.
 export STAGES := build/stages
 STAGE := tools/stage.sh
-NOTED = $(PYTEST) -p tests.failures --failed-to=$(STAGES)
+NOTED = $(PYTEST) -v -p tests.failures --failed-to=$(STAGES)
 
 help:
 	@echo "make demo     the main job, end to end in the lab (KEEP=1 leaves it up, with the page)"
-	@echo "make test     check, the adapters, the page, the lab, in two streams; test-work, test-waits, test-lab: a part of it"
+	@echo "make test     check, the adapters, the page, the lab, in two streams; test-work, test-lives, test-waits, test-lab: a part"
 	@echo "make check    ruff, types, unit, golden, floors: seconds"
 	@echo "make bench    speed, memory and apply times, side by side"
 	@echo "make bench-kinds  TCP through each kind of transport, beside its bare engine: half an hour or more"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-links  seconds and megabytes for 100,000 share links"
 	@echo "make bench-desync  what splitting hellos costs, beside plain forwarding and NFQWS=/path/to/zapret's/nfqws"
 	@echo "make matrix   every censor of the lab and the cause that diagnose names; RUNS=200 repeats it under loss"
+	@echo "make matrix-desync  every censor of the lab that reads packets, and how long it holds up a box without a server: minutes"
 	@echo "make bench-failover  seconds without service when a transport is blocked, beside the peers: hours"
 	@echo "make lab      the lab by hand: a shell in any host, censors on and off"
 	@echo "make setup    install what all of these need (they do it themselves)"
@@ -40,26 +41,32 @@ check: setup
 	$(PYTHON) -m mypy --strict routerd webui
 	$(PYTEST) tests/unit tests/golden --durations=3
 
-# Two streams beside each other, both to their end: what works hard, then the faults, where seconds count; and the rest of
-# the lab, which mostly waits. What failed is then run once more, alone, unless it is a leak: docs/decisions/0020-two-streams.md.
+# Two streams beside each other, both to their end: what works hard, first; then the faults, where seconds count, beside the
+# rest of the lab. Labs mostly wait. What failed is then run once more, alone, unless it is a leak: docs/decisions/0020-two-streams.md.
 # Stages print their time. A skipped test fails its stage: nothing is left out in silence (ALLOW_SKIPS=1 lists them).
 test: setup
 	@rm -rf $(STAGES)
-	-@GO_ON=1 $(MAKE) --no-print-directory -j2 test-first test-lab
-	@$(PYTHON) -m tests.again $(STAGES) check lives install host web waits lab -- $(ROOT) $(PYTEST)
+	-@GO_ON=1 $(MAKE) --no-print-directory -j2 test-one test-two
+	@$(PYTHON) -m tests.again $(STAGES) check install host web waits lives lab -- $(ROOT) $(PYTEST)
 	@echo "LEFT OUT: the virtual machine's tests, emulated, 2 to 12 minutes: make vm-test"
 
-test-first:
+test-one:
 	@$(MAKE) --no-print-directory test-work
 	@$(MAKE) --no-print-directory test-waits
 
-# Polite: beside them are tests that count seconds.
+test-two:
+	@$(MAKE) --no-print-directory test-lives
+	@$(MAKE) --no-print-directory test-lab
+
+# `nice`: what may take longer, beside what counts seconds.
 test-work:
-	@$(STAGE) check nice $(MAKE) --no-print-directory check
-	@$(STAGE) lives env EXAMPLES=100000 nice $(PYTEST) tests/unit/test_watchdog.py -k thousands_of_lives --durations=1
+	@$(STAGE) check nice make --no-print-directory check
 	@$(STAGE) install nice tools/test-install.sh
 	@$(STAGE) host $(ROOT) $(NOTED)/host.failed tests/host --durations=5
 	@$(STAGE) web $(ROOT) $(NOTED)/web.failed tests/web --durations=3
+
+test-lives:
+	@$(STAGE) lives env EXAMPLES=100000 nice $(PYTEST) tests/unit/test_watchdog.py -k thousands_of_lives --durations=1
 
 test-waits:
 	@$(STAGE) waits $(ROOT) $(NOTED)/waits.failed tests/lab/test_faults_*.py --durations=10
@@ -84,6 +91,9 @@ frugal: setup
 
 matrix: setup
 	$(ROOT) $(PYTHON) -m tests.lab.matrix $(if $(RUNS),--runs $(RUNS))
+
+matrix-desync: setup
+	$(ROOT) $(PYTHON) -m tests.lab.bent
 
 fuzz: setup
 	$(PYTHON) -m tests.fuzz --runs $(or $(RUNS),1000000) $(TARGETS)
@@ -112,4 +122,4 @@ install uninstall:
 clean:
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
-.PHONY: help setup demo check test test-first test-work test-waits test-lab bench bench-kinds bench-failover soak frugal matrix fuzz bench-links bench-desync lab golden vm-test lock install uninstall clean
+.PHONY: help setup demo check test test-one test-two test-work test-lives test-waits test-lab bench bench-kinds bench-failover soak frugal matrix matrix-desync fuzz bench-links bench-desync lab golden vm-test lock install uninstall clean

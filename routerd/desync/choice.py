@@ -23,6 +23,8 @@ FORGET = 60.0  # seconds after which a failure is a first one again
 BREATH = 10.0  # seconds until a search that came to nothing may be begun again
 FINE = 600.0  # seconds for which a site that works plain is left in peace
 REST, LONGEST_REST = 60.0, 1800.0  # seconds until one that nothing helps is tried again; doubled each time
+HELD = 8.0  # seconds, at most, that a site is held back while it is looked for
+CAUGHT = ("reset", "silent")  # signs that leave no doubt that its plain hello is of no use
 WON = 6  # strategies that worked last: what is tried first
 
 Site = bytes
@@ -40,6 +42,7 @@ class Known:
     rests: float = 0.0
     rest: float = REST
     searching: bool = False
+    held_until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -52,14 +55,18 @@ class Choice:
     won: list[str] = field(default_factory=list)
     _sites: OrderedDict[Site, Known] = field(default_factory=OrderedDict)
 
-    def of(self, ask: Ask) -> Strategy:
+    def of(self, ask: Ask, now: float) -> Strategy | None:
+        """None: to be held back, since what would let it through is being looked for. Its client asks again by itself,
+        and whom it shows the name to meanwhile might shut the site's other addresses off.
+        """
         if ask.trial:
             return self.trials[ask.trial - 1] if ask.trial <= len(self.trials) else ()
         if self.fixed is not None:
             return self.fixed
         if ask.kind == "quic":
             return QUIC_FIRST if self._of("tls", ask).strategy else ()
-        return self._of(ask.kind, ask).strategy
+        known = self._of(ask.kind, ask)
+        return None if known.searching and now < known.held_until else known.strategy
 
     def heard(self, ask: Ask) -> None:
         if (known := self._sites.get(self.site(ask.kind, ask))) and not ask.trial:
@@ -76,6 +83,7 @@ class Choice:
         if known.searching or known.failures < needed or now < max(known.fine, known.rests):
             return False
         known.searching = True
+        known.held_until = now + HELD if sign in CAUGHT else 0.0
         return True
 
     def found(self, ask: Ask, text: str | None, now: float, *, plain: bool = False) -> None:

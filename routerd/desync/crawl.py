@@ -36,6 +36,7 @@ class Crawl:
 
     order: Sequence[int]
     addresses: list[str]
+    careful: bool = False  # one try at a time: whom this censor has caught is shut out for a while
     good: dict[int, int] = field(default_factory=dict)
     bad: set[int] = field(default_factory=set)
     failures: dict[str, int] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Crawl:
     met: bool = False  # whether anything was reached at all
     believed: int | None = None  # what worked twice; used only where the plain page fails
     _begun: list[int] = field(default_factory=list)
+    _ended: int = 0
 
     def plain(self) -> Try:
         """Whether it fails at all is looked at where it did."""
@@ -51,13 +53,16 @@ class Crawl:
 
     def next(self) -> Try | None:
         """The next one to begin; None where there is none for now."""
-        if self.believed is not None:
+        if self.believed is not None or (self.careful and self._under_way()):
             return None
         again = next((n for n, count in self.good.items() if n and 0 < count < TWICE and n not in self.bad), None)
         if again is not None and self._begun.count(again) <= self.good[again]:
             return self._try(again)
         fresh = next((n for n in self.order if n not in self._begun), None)
         return None if fresh is None or again is not None else self._try(fresh)
+
+    def _under_way(self) -> bool:
+        return len(self._begun) > self._ended
 
     def _try(self, number: int) -> Try:
         """The last word is had where it failed, unless nobody is reached there any more: families differ."""
@@ -70,6 +75,7 @@ class Crawl:
     def ended(self, one: Try, found: Found) -> int | None:
         """The end, where this was it: what works, or 0: the plain page comes, twice, and nothing is needed."""
         self.tried += one.number > 0
+        self._ended += one.number > 0
         self.met = self.met or found != "unreachable"
         if found == "good":
             self.good[one.number] = self.good.get(one.number, 0) + 1
@@ -91,6 +97,6 @@ class Crawl:
 
 
 def ordered(prior: Sequence[str], won: Sequence[str], first: int) -> list[int]:
-    """Numbers, from `first`, in the order in which they are tried: what worked here comes first."""
+    """Numbers, from `first`, in the order in which they are tried: `won` first."""
     proven = [prior.index(text) + first for text in won if text in prior]
     return [*proven, *(n for n in range(first, first + len(prior)) if n not in proven)]

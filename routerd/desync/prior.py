@@ -28,6 +28,14 @@ TLS: tuple[str, ...] = (
     "fake(noise,ttl) split(1,midsld)",  # who begins anew with what is no hello
     "split(1,sniext+1,host+1,midsld,endhost-1) disorder",
 )
+# What most censors of these are beaten by: where each wrong try shuts an address off for a minute.
+STRONG: tuple[str, ...] = (
+    "around(ttl) split(1,midsld)",
+    "fake(hello,ttl) split(1,midsld) disorder",
+    "around(md5) split(1,midsld) disorder",
+    "around(md5) split(1,midsld)",
+    "fake(http,ttl)",
+)
 HTTP: tuple[str, ...] = (
     "hostcase",  # who compares bytes
     "hostspace",
@@ -37,5 +45,7 @@ HTTP: tuple[str, ...] = (
     "fake(http,md5)",
     "fake(http,badseq) split(1,midsld) disorder",
     "fake(http,badsum)",
+    "around(ttl) split(1,midsld)",
+    "around(md5) split(1,midsld)",
 )
 QUIC: tuple[str, ...] = ("decoys(3)",)  # who looks at the first Initial of a pair of ends (China, 2024; Russia)

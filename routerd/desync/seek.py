@@ -14,17 +14,19 @@ import time
 from typing import Any
 
 from routerd.desync.crawl import AT_ONCE, PLAIN, SECONDS, STAGGER, TRY, Crawl, Found, Try, ordered
-from routerd.desync.prior import HTTP, TLS
+from routerd.desync.prior import HTTP, STRONG, TLS
 from routerd.model import TRIAL_PLAIN, mark
 from routerd.probe.https import Answer, ProbeError, fetch
 from routerd.probe.lookup import lookup_at
 from routerd.probe.pages import download_once
-from routerd.probe.stages import timed
+from routerd.probe.stages import connected, timed
 from routerd.table import is_address
 
 RESOLVERS = range(4)  # of the box's: as many as the settings may name
 NAMED = 1.5  # seconds for the other addresses of a name
 IDLE = 20.0  # seconds without work, after which the process ends
+CAUGHT = ("reset", "silent")  # signs that come behind a connection that was taken
+TAKEN = 0.8  # seconds for a connection; where the way is longer, a search is careful for nothing
 BULK = ("slow", "stalled")  # signs of a censor that lets the beginning pass
 BULK_TRY = 5.0  # seconds
 LOOK = 512  # bytes by which two pages are told apart
@@ -53,10 +55,15 @@ async def main() -> None:
 
 async def search(job: dict[str, Any]) -> None:
     prior, first = (TLS, 1) if job["kind"] == "tls" else (HTTP, 1 + len(TLS))
-    crawl = Crawl(ordered(prior, job["won"], first), await _addresses(job))
-    if crawl.addresses and job["sign"] == "forged":
+    addresses = await _addresses(job)
+    careful = bool(addresses) and job["sign"] in CAUGHT and await _shut_out(job, addresses[0])
+    likely = (*job["won"], *STRONG) if careful else job["won"]
+    crawl = Crawl(ordered(prior, tuple(dict.fromkeys(likely)), first), addresses, careful)
+    if careful:
+        crawl.ended(crawl.plain(), "unreachable")
+    if addresses and job["sign"] == "forged":
         crawl.ended(*(await _one(job, crawl.plain())))
-    if not crawl.addresses:
+    if not addresses:
         say(job, done=True, strategy=None, plain=False, tried=0, met=False)
         return
     try:
@@ -71,7 +78,9 @@ async def search(job: dict[str, Any]) -> None:
 
 async def _tried(job: dict[str, Any], crawl: Crawl) -> int | None:
     """The number of what works, 0 for plain, None where nothing does."""
-    pending = {asyncio.create_task(_one(job, crawl.plain()))}
+    pending = set[asyncio.Task[tuple[Try, Found]]]()
+    if 0 not in crawl.bad:
+        pending.add(asyncio.create_task(_one(job, crawl.plain())))
     try:
         while True:
             while len(pending) < AT_ONCE and (one := crawl.next()) is not None:
@@ -99,6 +108,18 @@ async def _one(job: dict[str, Any], one: Try) -> tuple[Try, Found]:
     found = await _fetched(job, one)
     say(job, number=one.number, found=found, seconds=round(time.monotonic() - began, 2))
     return one, found
+
+
+async def _shut_out(job: dict[str, Any], address: str) -> bool:
+    """Whether nobody takes a connection any more where one was taken a moment ago."""
+    port = 443 if job["kind"] == "tls" else 80
+    try:
+        async with asyncio.timeout(TAKEN):
+            sock = await connected(address, port, mark(job["slot"]) | TRIAL_PLAIN)
+    except (TimeoutError, OSError):
+        return True
+    sock.close()
+    return False
 
 
 async def _fetched(job: dict[str, Any], one: Try) -> Found:

@@ -42,7 +42,7 @@ class Ask:
     trial: int = 0
 
 
-Choose = Callable[[Ask], Strategy]
+Choose = Callable[[Ask, float], Strategy | None]  # and the time; None: let nothing out for now
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Young:
         for key, flow in list(self._waiting.items()):
             if now - flow.at < PATIENCE:
                 break
-            self._settle(key, flow)
+            self._settle(key, flow, now)
 
     def holds(self) -> bool:
         return bool(self._waiting)
@@ -115,11 +115,11 @@ class Young:
         if len(self._flows) >= MOST:
             oldest = next(iter(self._flows))
             if oldest in self._waiting:
-                self._settle(oldest, self._flows[oldest])
+                self._settle(oldest, self._flows[oldest], now)
             del self._flows[oldest]
         self._flows.pop(key, None)
         if (before := self._waiting.pop(key, None)) is not None:
-            self._let_go(before)
+            self._give(before, ACCEPT)
         flow = self._flows[key] = Flow(now)
         return flow
 
@@ -143,7 +143,7 @@ class Young:
             flow.closed = flow.closed or bool(packet.flags & FIN)
             self._answer(number, mark, ACCEPT)
         elif flow.settled:
-            self._more(flow, number, mark, packet)
+            self._more(flow, number, mark, packet, now)
         else:
             self._hold(key, flow, number, mark, packet, now)
 
@@ -159,7 +159,7 @@ class Young:
         flow.held.append((number, mark))
         said = flow.stream.add(packet.seq, packet.payload)
         if self._whole(flow, said, packet) or len(flow.held) >= MOST_HELD or len(said) > LONGEST:
-            self._settle(key, flow, mark)
+            self._settle(key, flow, now, mark)
 
     def _whole(self, flow: Flow, said: bytes, packet: Packet) -> bool:
         """Whether nothing more has to be waited for, and what it is."""
@@ -171,23 +171,23 @@ class Young:
         flow.ask = Ask("tls" if found.kind == "tls" else "http", found.name, packet.dst)
         return found.whole
 
-    def _settle(self, key: Key, flow: Flow, mark: int = 0) -> None:
+    def _settle(self, key: Key, flow: Flow, now: float, mark: int = 0) -> None:
         self._waiting.pop(key, None)
         flow.settled = True
         if flow.stream is None:
-            self._settle_datagrams(flow, mark)
+            self._settle_datagrams(flow, mark, now)
             return
         flow.said = bytes(flow.stream.said)
-        strategy = self._strategy(flow, mark or next((m for _, m in flow.held), 0))
-        if strategy and flow.said and flow.first is not None:
-            for number, own in flow.held:
-                self._answer(number, own, DROP)
-            flow.held.clear()
+        strategy = self._strategy(flow, mark or next((m for _, m in flow.held), 0), now)
+        if strategy is None:
+            self._give(flow, DROP)  # its client says it again
+        elif strategy and flow.said and flow.first is not None:
+            self._give(flow, DROP)
             self._play(flow, strategy)
         else:
-            self._let_go(flow)
+            self._give(flow, ACCEPT)
 
-    def _more(self, flow: Flow, number: int, mark: int, packet: Packet) -> None:
+    def _more(self, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
         """Behind the first flight; or that once more, which is played once more."""
         offset = (packet.seq - (flow.start or 0)) & 0xFFFFFFFF
         if offset >= len(flow.said) or flow.ask is None:
@@ -196,18 +196,20 @@ class Young:
         flow.repeats += 1
         if flow.repeats >= REPEATED and not flow.heard:
             self._sign(flow, "silent")
-        strategy = self._choose(flow.ask)
-        if flow.played or strategy:
+        strategy = self._choose(flow.ask, now)
+        if strategy is None:
+            self._answer(number, mark, DROP)
+        elif flow.played or strategy:
             self._answer(number, mark, DROP)
             self._play(flow, strategy)
         else:
             self._answer(number, mark, ACCEPT)
 
-    def _strategy(self, flow: Flow, mark: int) -> Strategy:
+    def _strategy(self, flow: Flow, mark: int, now: float) -> Strategy | None:
         if flow.ask is None:
             return ()
         flow.ask = Ask(flow.ask.kind, flow.ask.host, flow.ask.address, mark & TRIAL_MASK)
-        return self._choose(flow.ask)
+        return self._choose(flow.ask, now)
 
     def _play(self, flow: Flow, strategy: Strategy) -> None:
         assert flow.first is not None
@@ -229,16 +231,15 @@ class Young:
         name = quic.name([each.payload for each in flow.datagrams])
         flow.ask = Ask("quic", name or "", packet.dst)
         if name is not None or len(flow.held) >= MOST_HELD // 3:
-            self._settle(key, flow, mark)
+            self._settle(key, flow, now, mark)
 
-    def _settle_datagrams(self, flow: Flow, mark: int) -> None:
-        if not (strategy := self._strategy(flow, mark)):
-            self._let_go(flow)
+    def _settle_datagrams(self, flow: Flow, mark: int, now: float) -> None:
+        if not (strategy := self._strategy(flow, mark, now)):
+            self._give(flow, ACCEPT)
             return
-        for (number, own), packet in zip(flow.held, flow.datagrams, strict=True):
-            self._answer(number, own, DROP)
+        self._give(flow, DROP)
+        for packet in flow.datagrams:
             self.packets += play_datagrams(strategy, packet, Path(flow.hops))
-        flow.held.clear()
 
     # -- the server -----------------------------------------------------------------------------------------------
 
@@ -274,9 +275,9 @@ class Young:
             flow.told = True
             self.signs.append((sign, flow.ask))
 
-    def _let_go(self, flow: Flow) -> None:
+    def _give(self, flow: Flow, verdict: int) -> None:
         for number, mark in flow.held:
-            self._answer(number, mark, ACCEPT)
+            self._answer(number, mark, verdict)
         flow.held.clear()
 
     def _answer(self, number: int, mark: int, verdict: int) -> None:

@@ -131,7 +131,7 @@ CONVERSATIONS = [
 def conversations(data: bytes) -> None:
     """Each packet gets one verdict, once; what comes of it can be sent."""
     chosen = STRATEGIES[(data[:1] or b"\0")[0] % len(STRATEGIES)]
-    eye = Young(lambda ask: chosen if _asked(ask) else (), lambda mark: mark)
+    eye = Young(lambda ask, _now: chosen if _asked(ask) else (), lambda mark: mark)
     owed, now = set[int](), 0.0
     for number, at in enumerate(range(0, min(len(data), 400) - 4, 5)):
         now += data[at + 4] / 50

@@ -179,7 +179,7 @@ def received(server: socket.socket, size: int) -> bytes:
 
 
 def arrives(there: Wire, one: Strategy, says: bytes, seed: str, *, stamps: bool = True) -> bytes:
-    client = Client(there, says, random.Random(seed), Young(lambda _ask: one, lambda mark: mark), stamps)
+    client = Client(there, says, random.Random(seed), Young(lambda _ask, _now: one, lambda mark: mark), stamps)
     with client.connect() as server:
         client.speak()
         return received(server, len(says))
@@ -215,7 +215,7 @@ def test_a_real_server_reads_what_was_sent_whatever_makes_it_drop_decoys(family:
 
 def taken(there: Wire, drop: str, undo: Callable[[Packet, Packet], Packet]) -> int:
     """Sends the decoy alone. How much of it the server has, in order or ahead of a gap."""
-    client = Client(there, HELLO, random.Random(drop), Young(lambda _ask: (), lambda mark: mark))
+    client = Client(there, HELLO, random.Random(drop), Young(lambda _ask, _now: (), lambda mark: mark))
     with client.connect() as server:
         own = client.packet(ACK | PSH, client.says)
         decoy, real = play(strategy(f"fake(noise,{drop})"), Flight(own, own.seq, client.says, 1400), Path(HOPS))

@@ -105,6 +105,9 @@ class Box:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if error is None:  # on a busy machine the kernel takes seconds to; the next box's wireguard-go would find it busy
+            links = "ip -o link show type tun"
+            wait_until(lambda: "cw-" not in self.lab.router.sh(links), 10, "the kernel has taken its tunnels down", 0.05)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.daemon and self.daemon.poll() is None:

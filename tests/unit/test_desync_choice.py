@@ -1,6 +1,6 @@
 """Which strategy a site gets, and when one is searched for."""
 
-from routerd.desync.choice import ENOUGH, FINE, FORGET, REST, Choice, group
+from routerd.desync.choice import ENOUGH, FINE, FORGET, HELD, REST, Choice, group
 from routerd.desync.grammar import parse
 from routerd.desync.prior import HTTP, TLS
 from routerd.desync.young import Ask
@@ -19,7 +19,7 @@ def choice() -> Choice:
 def test_a_site_that_works_is_left_as_it_is() -> None:
     one = choice()
     one.heard(SITE)
-    assert one.of(SITE) == ()
+    assert one.of(SITE, 0.5) == ()
 
 
 def test_one_failure_begins_a_search_and_no_second_one_beside_it() -> None:
@@ -29,12 +29,25 @@ def test_one_failure_begins_a_search_and_no_second_one_beside_it() -> None:
     assert one.failed("reset", OTHER, 1.0)
 
 
+def test_while_it_is_looked_for_the_site_is_held_back_but_not_for_long() -> None:
+    """Whoever sees its name meanwhile may shut its other addresses off; a slow page is not held back at all."""
+    one = choice()
+    one.failed("reset", SITE, 0.0)
+    assert one.of(SITE, 1.0) is None
+    assert one.of(OTHER, 1.0) == ()
+    assert one.of(SITE, 1.0 + HELD) == ()
+    one.found(SITE, TLS[0], 2.0)
+    assert one.of(SITE, 2.0) == parse(TLS[0])
+    one.failed("slow", OTHER, 0.0)
+    assert one.of(OTHER, 1.0) == ()
+
+
 def test_what_was_found_holds_for_the_neighbours_and_for_nobody_else() -> None:
     one = choice()
     one.failed("reset", SITE, 0.0)
     one.found(SITE, TLS[0], 1.0)
-    assert one.of(SITE) == one.of(NEIGHBOUR) == parse(TLS[0])
-    assert one.of(OTHER) == ()
+    assert one.of(SITE, 0.5) == one.of(NEIGHBOUR, 0.5) == parse(TLS[0])
+    assert one.of(OTHER, 0.5) == ()
     assert one.counts() == {TLS[0]: 1}
     assert one.won == [TLS[0]], "and is the first that others are tried with"
 
@@ -61,7 +74,7 @@ def test_a_site_that_turned_out_to_work_plain_is_left_in_peace_for_a_while() -> 
     one = choice()
     one.failed("slow", SITE, 0.0)
     one.found(SITE, None, 1.0, plain=True)
-    assert one.of(SITE) == ()
+    assert one.of(SITE, 0.5) == ()
     assert not one.failed("slow", SITE, FINE)
     assert one.failed("slow", SITE, 2.0 + FINE)
 
@@ -79,26 +92,26 @@ def test_what_nothing_helps_rests_for_longer_each_time() -> None:
 
 def test_quic_gets_decoys_where_its_site_needs_a_strategy() -> None:
     one = choice()
-    assert one.of(QUIC) == ()
+    assert one.of(QUIC, 0.5) == ()
     one.found(SITE, TLS[0], 0.0)
-    assert one.of(QUIC)
+    assert one.of(QUIC, 0.5)
     assert not one.failed("silent", QUIC, 1.0)
 
 
 def test_a_search_tries_by_number_and_its_failures_count_for_nobody() -> None:
     one = choice()
     tried = Ask("tls", SITE.host, SITE.address, trial=2)
-    assert one.of(tried) == parse(TLS[1])
+    assert one.of(tried, 0.5) == parse(TLS[1])
     assert not one.failed("reset", tried, 0.0)
-    assert one.of(Ask("http", SITE.host, SITE.address, trial=len(TLS) + 1)) == parse(HTTP[0])
+    assert one.of(Ask("http", SITE.host, SITE.address, trial=len(TLS) + 1), 0.5) == parse(HTTP[0])
     one.found(SITE, TLS[0], 1.0)
-    assert one.of(Ask("tls", SITE.host, SITE.address, trial=TRIAL_PLAIN)) == (), "plain is plain, whatever was found"
+    assert one.of(Ask("tls", SITE.host, SITE.address, trial=TRIAL_PLAIN), 0.5) == (), "plain is plain, whatever was found"
     assert len(TLS) + len(HTTP) < TRIAL_PLAIN
 
 
 def test_the_owners_own_strategy_is_for_every_site_and_nothing_is_searched() -> None:
     one = Choice(parse(TLS[0]), b"k" * 32)
-    assert one.of(OTHER) == parse(TLS[0])
+    assert one.of(OTHER, 0.5) == parse(TLS[0])
     assert not one.failed("reset", OTHER, 0.0)
 
 

@@ -75,6 +75,16 @@ def test_an_address_that_has_failed_comes_after_one_that_has_not() -> None:
     assert crawl.next() is not None
 
 
+def test_where_a_wrong_try_costs_an_address_there_is_one_at_a_time() -> None:
+    crawl = Crawl([3, 1, 2], [HERE, THERE], careful=True)
+    crawl.ended(crawl.plain(), "unreachable")
+    first = crawl.next()
+    assert first == Try(3, THERE)
+    assert crawl.next() is None
+    crawl.ended(first, "bad")
+    assert crawl.next() == Try(1, HERE)
+
+
 def test_whether_anybody_answered_at_all() -> None:
     crawl = Crawl([1], [HERE])
     crawl.ended(Try(1, HERE), "unreachable")

@@ -160,7 +160,7 @@ class Line:
     dropped: int = 0
 
     def __post_init__(self) -> None:
-        self.young = Young(lambda _ask: self.strategy, lambda mark: mark)
+        self.young = Young(lambda _ask, _now: self.strategy, lambda mark: mark)
         self.see(self.packet(SYN, b"", CLIENT, 0), 0.0)
         answer = Packet(self.ends[1], self.ends[0], TCP, 443, 50000, b"", SERVER, CLIENT + 1, SYN | ACK, 65535, 64 - HOPS)
         self.see(answer, 0.0, local=True)
@@ -285,7 +285,7 @@ def test_a_decoy_that_the_server_might_take_is_not_sent() -> None:
 
 
 def young(strategy: Strategy = ()) -> Young:
-    return Young(lambda _ask: strategy, lambda mark: mark)
+    return Young(lambda _ask, _now: strategy, lambda mark: mark)
 
 
 def conversation(eye: Young, *packets: tuple[float, Packet]) -> list[str]:
@@ -347,6 +347,14 @@ def test_what_was_replaced_is_replaced_again_when_it_is_repeated() -> None:
     assert len(eye.packets) == 6
 
 
+def test_a_site_that_is_held_back_says_nothing_until_it_is_known_how() -> None:
+    found: list[Strategy | None] = [None, None, parse("split(1,midsld)")]
+    eye = Young(lambda _ask, _now: found.pop(0), lambda mark: mark)
+    conversation(eye, (0, UP), (0.1, HELLO), (0.4, HELLO), (0.9, HELLO))
+    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, DROP, DROP, DROP]
+    assert b"".join(packet.payload for packet in eye.packets) == HELLO.payload
+
+
 def test_data_in_a_syn_is_not_let_out() -> None:
     eye = young()
     conversation(eye, (0, replace(UP, payload=HELLO.payload)))
@@ -372,7 +380,7 @@ def test_a_hello_that_never_becomes_whole_is_let_go_of_in_time() -> None:
 def test_a_search_says_by_the_mark_which_strategy_it_tries() -> None:
     asked: list[Ask] = []
 
-    def choose(ask: Ask) -> Strategy:
+    def choose(ask: Ask, _now: float) -> Strategy:
         asked.append(ask)
         return ()
 
