@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 from urllib.parse import urlsplit
 
@@ -22,8 +23,13 @@ from aioquic.quic.events import ConnectionTerminated, QuicEvent
 from aioquic.quic.packet import QuicProtocolVersion
 from aioquic.tls import CipherSuite
 
+from .lab import Lab
+from .net import ROOT, Host, wait_until
+from .topology import Site
+
 MANY = [CipherSuite.AES_128_GCM_SHA256, CipherSuite.AES_256_GCM_SHA384] * 350  # 1,400 bytes, before all extensions
 V1 = [QuicProtocolVersion.VERSION_1]
+READY = "listening"
 
 
 class Server(QuicConnectionProtocol):
@@ -78,6 +84,7 @@ async def run_server(cert: str, key: str, page: bytes, addresses: list[str]) -> 
     made = type("Site", (Server,), {"page": page})
     for address in addresses:
         await serve(address, 443, configuration=configuration, create_protocol=made)
+    print(READY, flush=True)
     await asyncio.Event().wait()
 
 
@@ -93,6 +100,19 @@ async def fetch(url: str, family: int, large: bool) -> bytes:
         configuration.cipher_suites = MANY
     async with connect(str(address), 443, configuration=configuration, create_protocol=Client) as client:
         return await client.get(parts.hostname, parts.path or "/")
+
+
+def start(lab: Lab, site: Site) -> None:
+    """QUIC for a site of the lab, with the certificate and the page of its HTTPS; not where the UDP service is."""
+    cert = lab.sites.directory / f"{site.name}.pem"
+    words = (str(cert), str(cert.with_suffix(".key")), lab.page_token(site.name), site.address4, site.address6)
+    lab.sites.module("http3", "serve", *words)
+    wait_until(lambda: READY in (lab.sites.directory / "http3.log").read_text(), 10, f"HTTP/3 of {site.name}")
+
+
+def fetched(client: Host, url: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """The client on a host of the household; never raises."""
+    return client.run([sys.executable, "-m", "tests.lab.http3", "fetch", url, *options], check=False, cwd=ROOT)
 
 
 def arguments() -> argparse.Namespace:
