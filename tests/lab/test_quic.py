@@ -68,9 +68,9 @@ def to_site(data: bytes) -> Iterator[Packet]:
 def test_the_control_a_plain_router_carries_quic_and_the_censors_stop_it(lab: Lab, family: str) -> None:
     with plain_router(lab):
         assert loads(lab, family) and loads(lab, family, "--large")
-        with lab.censor(nations.china_quic([HOST], 1)):
+        with lab.censor(nations.china_quic([HOST], 60)):
             assert not loads(lab, family, "-m", "2")
-        with lab.censor(nations.china_quic(["other.example"], 1)):
+        with lab.censor(nations.china_quic(["other.example"], 60)):
             assert loads(lab, family), "another's name is nobody's affair"
         with lab.censor(nations.russia([HOST])[1]):
             assert not loads(lab, family, "-m", "2")
