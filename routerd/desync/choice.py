@@ -23,6 +23,7 @@ FORGET = 60.0  # seconds after which a failure is a first one again
 BREATH = 10.0  # seconds until a search that came to nothing may be begun again
 FINE = 600.0  # seconds for which a site that works plain is left in peace
 REST, LONGEST_REST = 60.0, 1800.0  # seconds until one that nothing helps is tried again; doubled each time
+RESIDUAL = 180.0  # seconds for which China keeps a pair of ends silent once it was caught: no decoy helps before
 WON = 6  # strategies that worked last: what is tried first
 
 Site = bytes
@@ -58,7 +59,7 @@ class Choice:
         if self.fixed is not None:
             return self.fixed
         if ask.kind == "quic":
-            return QUIC_FIRST if self._of("tls", ask).strategy else ()
+            return QUIC_FIRST if self._of("tls", ask).strategy else self._of("quic", ask).strategy
         return self._of(ask.kind, ask).strategy
 
     def heard(self, ask: Ask) -> None:
@@ -67,7 +68,10 @@ class Choice:
 
     def failed(self, sign: Sign, ask: Ask, now: float) -> bool:
         """Whether to search now. `slow` of a client is as good as the others: the search looks for itself."""
-        if ask.trial or self.fixed is not None or ask.kind == "quic":
+        if ask.trial or self.fixed is not None:
+            return False
+        if ask.kind == "quic":
+            self._quic_failed(ask, now)
             return False
         known = self._remember(ask.kind, ask)
         known.failures = known.failures + 1 if now - known.failed_at < FORGET else 1
@@ -77,6 +81,18 @@ class Choice:
             return False
         known.searching = True
         return True
+
+    def _quic_failed(self, ask: Ask, now: float) -> None:
+        """Browsers have TCP, so that it need not be quick: decoys from now on, and plain again if they help no more."""
+        known = self._remember("quic", ask)
+        if now < max(known.fine, known.rests) or self._of("tls", ask).strategy:
+            return
+        known.failures += 1
+        if not known.strategy:
+            known.text, known.strategy, known.failures, known.fine = QUIC[0], QUIC_FIRST, 0, now + RESIDUAL
+        elif known.failures >= ENOUGH:
+            known.text, known.strategy, known.failures = "", (), 0
+            known.rests, known.rest = now + known.rest, min(LONGEST_REST, 2 * known.rest)
 
     def found(self, ask: Ask, text: str | None, now: float, *, plain: bool = False) -> None:
         """A search's end: what works, or that it works plain, or (None) that nothing does."""

@@ -26,6 +26,7 @@ PATIENCE = 0.25  # seconds that the rest of a hello is waited for; less than wha
 MOST_HELD, LONGEST = 12, 16384  # packets, bytes
 REPEATED = 2  # times that a client says the same before that is silence
 GIVEN_UP = 3.0  # seconds from a hello to a client's reset that say that it waited for more
+ANSWERED = 1.0  # seconds within which a client of QUIC stops saying Initials where it is answered
 BEGINNINGS = (255, 128, 64)  # hop limits that systems begin with
 
 Key = tuple[bytes, int, bytes, int]
@@ -77,6 +78,7 @@ class Young:
         self._mark = mark
         self._flows: dict[Key, Flow] = {}
         self._waiting: dict[Key, Flow] = {}
+        self._alive = float("-inf")  # when a server was last heard: the line works
 
     def take(self, number: int, mark: int, packet: Packet | None, local: bool, now: float) -> None:
         """`local`: it is for the box itself, so that it was not forwarded yet."""
@@ -215,6 +217,7 @@ class Young:
 
     def _datagram(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
         if flow.settled or packet.dport != 443 or not quic.is_initial(packet.payload):
+            self._behind_initials(flow, packet, now)
             self._answer(number, mark, ACCEPT)
             return
         if not flow.held:
@@ -226,6 +229,16 @@ class Young:
         flow.ask = Ask("quic", name or "", packet.dst)
         if name is not None or len(flow.held) >= MOST_HELD // 3:
             self._settle(key, flow, mark)
+
+    def _behind_initials(self, flow: Flow, packet: Packet, now: float) -> None:
+        """What servers say of QUIC is not seen here: a client that says something else than Initials was answered."""
+        if flow.ask is None or flow.heard or not flow.settled:
+            return
+        if not quic.is_initial(packet.payload):
+            flow.heard, self._alive = True, now
+            self.signs.append(("heard", flow.ask))
+        elif now - flow.at >= ANSWERED and self._alive > flow.at:
+            self._sign(flow, "silent")
 
     def _settle_datagrams(self, flow: Flow, mark: int) -> None:
         if not (strategy := self._strategy(flow, mark)):
@@ -249,7 +262,7 @@ class Young:
             ttl = packet.ttl + (not local)  # forwarded, it has lost one here
             flow.hops = next((b for b in reversed(BEGINNINGS) if b >= ttl), 255) - ttl
         elif packet.payload and not flow.heard and flow.settled:
-            flow.heard = True
+            flow.heard, self._alive = True, now
             if flow.ask is not None:
                 self.signs.append(("heard", flow.ask))
 
