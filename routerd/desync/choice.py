@@ -42,6 +42,10 @@ class Known:
     rest: float = REST
     searching: bool = False
 
+    def fail(self, now: float) -> None:
+        self.failures = self.failures + 1 if now - self.failed_at < FORGET else 1
+        self.failed_at = now
+
 
 @dataclass(slots=True)
 class Choice:
@@ -74,8 +78,7 @@ class Choice:
             self._quic_failed(ask, now)
             return False
         known = self._remember(ask.kind, ask)
-        known.failures = known.failures + 1 if now - known.failed_at < FORGET else 1
-        known.failed_at = now
+        known.fail(now)
         needed = ENOUGH if known.strategy else 1
         if known.searching or known.failures < needed or now < max(known.fine, known.rests):
             return False
@@ -87,11 +90,11 @@ class Choice:
         known = self._remember("quic", ask)
         if now < max(known.fine, known.rests) or self._of("tls", ask).strategy:
             return
-        known.failures += 1
+        known.fail(now)
         if not known.strategy:
-            known.text, known.strategy, known.failures, known.fine = QUIC[0], QUIC_FIRST, 0, now + RESIDUAL
+            known.text, known.strategy, known.fine = QUIC[0], QUIC_FIRST, now + RESIDUAL
         elif known.failures >= ENOUGH:
-            known.text, known.strategy, known.failures = "", (), 0
+            known.text, known.strategy = "", ()
             known.rests, known.rest = now + known.rest, min(LONGEST_REST, 2 * known.rest)
 
     def found(self, ask: Ask, text: str | None, now: float, *, plain: bool = False) -> None:

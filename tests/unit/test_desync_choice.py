@@ -95,11 +95,13 @@ def test_quic_that_fails_alone_gets_decoys_and_is_plain_again_where_they_do_not_
     one.heard(QUIC)
     one.failed("silent", QUIC, RESIDUAL + 2)
     assert one.of(QUIC), "a good answer forgives"
-    one.failed("silent", QUIC, RESIDUAL + 3)
+    one.failed("silent", QUIC, RESIDUAL + 2 + FORGET)
+    assert one.of(QUIC), "so does time"
+    one.failed("silent", QUIC, (plain := RESIDUAL + 3 + FORGET))
     assert one.of(QUIC) == () and one.counts() == {}
-    one.failed("silent", QUIC, RESIDUAL + 2 + REST)
+    one.failed("silent", QUIC, plain + REST - 1)
     assert one.of(QUIC) == (), "for a while"
-    one.failed("silent", QUIC, RESIDUAL + 4 + REST)
+    one.failed("silent", QUIC, plain + REST + 1)
     assert one.of(QUIC)
 
 
