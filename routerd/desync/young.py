@@ -60,6 +60,7 @@ class Flow:
     hops: int | None = None
     far: int | None = None  # the hop limit that the server's first packet came with
     last: int | None = None  # the number of its last words
+    ends: int = 0  # times that the client has said that it has no more to say
     again: int = 0  # times that it has said them since
     ask: Ask | None = None
     said: bytes = b""
@@ -142,12 +143,20 @@ class Young:
                 self._sign(flow, "slow")
             self._answer(number, mark, ACCEPT)
         elif not payload:
-            flow.closed = flow.closed or bool(packet.flags & FIN)
+            if packet.flags & FIN:
+                self._ends(flow)
             self._answer(number, mark, ACCEPT)
         elif flow.settled:
             self._more(flow, number, mark, packet, now)
         else:
             self._hold(key, flow, number, mark, packet, now)
+
+    def _ends(self, flow: Flow) -> None:
+        """Said three times over, nobody is there any more, though somebody was: the flow was silenced on the way."""
+        flow.closed = True
+        flow.ends += 1
+        if flow.ends > REPEATED and flow.heard:
+            self._sign(flow, "stalled")
 
     def _hold(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
         if flow.start is None:  # begun before us

@@ -334,6 +334,13 @@ def test_a_server_that_says_the_same_four_times_does_not_hear_us() -> None:
     assert conversation(young(), (0, UP), (0.1, HELLO), *times) == ["heard", "stalled"]
 
 
+def test_a_clients_end_that_nobody_acknowledges_shows_a_flow_that_was_silenced() -> None:
+    answered, ended = replace(DOWN, payload=b"\x16\x03\x03"), replace(HELLO, payload=b"", flags=FIN | ACK)
+    begun = [(0, UP), (0.1, HELLO), (0.2, answered)]
+    assert conversation(young(), *begun, (5.0, ended)) == ["heard"], "as each idle connection ends"
+    assert conversation(young(), *begun, (5.0, ended), (5.2, ended), (5.6, ended)) == ["heard", "stalled"]
+
+
 def test_a_page_from_another_distance_than_the_connection_is_forged() -> None:
     first, up = replace(DOWN, flags=SYN | ACK, seq=SERVER), replace(HELLO, payload=REQUEST)
     page = replace(DOWN, payload=b"HTTP/1.1 200 OK")
