@@ -30,6 +30,7 @@ CUT = 0.3  # seconds within which a censor resets a connection that was taken, a
 TAKEN = 0.8  # seconds for a connection; where the way is longer, a search is careful for nothing
 BULK = ("slow", "stalled")  # signs of a censor that lets the beginning pass
 BULK_TRY = 5.0  # seconds
+PAGES = 40  # on one connection, where a page is short: a censor may let the first kilobytes pass
 LOOK = 512  # bytes by which two pages are told apart
 BODY = 1 << 15  # bytes of a page: what a name is held back to after its first packets shows in them
 
@@ -146,7 +147,7 @@ async def _fetched(job: dict[str, Any], one: Try) -> Found:
 
 async def _enough(host: str, address: str, way: int) -> Found:
     """More than the beginning of a page: the censor that began this lets only that pass."""
-    seen = await timed(BULK_TRY, download_once(host, "/", address, 443, way))
+    seen = await timed(BULK_TRY, download_once(host, "/", address, 443, way, PAGES))
     return "good" if seen.word == "ok" else "bad"
 
 
