@@ -111,8 +111,7 @@ class Choice:
         known.searching, known.failures = False, 0
         if plain:
             known.text, known.strategy, known.fine = "", (), now + FINE
-        elif text is None:
-            known.text, known.strategy = "", ()
+        elif text is None:  # what it has stays: where nothing else helps it does no harm, and did help before
             known.rests, known.rest = now + known.rest, min(LONGEST_REST, 2 * known.rest)
         else:
             known.text, known.strategy, known.rest = text, parse(text), REST

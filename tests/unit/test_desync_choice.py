@@ -79,6 +79,17 @@ def test_a_site_that_turned_out_to_work_plain_is_left_in_peace_for_a_while() -> 
     assert one.failed("slow", SITE, 2.0 + FINE)
 
 
+def test_what_worked_stays_where_nothing_better_is_found() -> None:
+    """A censor that shuts out whom it has caught makes each strategy fail for a while, those that it never catches too."""
+    one = choice()
+    one.found(SITE, TLS[0], 0.0)
+    one.failed("reset", SITE, 1.0)
+    assert one.failed("reset", SITE, 2.0)
+    one.found(SITE, None, 20.0)
+    assert one.of(SITE, 21.0) == parse(TLS[0])
+    assert not one.failed("reset", SITE, 22.0)
+
+
 def test_what_nothing_helps_rests_for_longer_each_time() -> None:
     one = choice()
     assert one.failed("reset", SITE, 0.0)
