@@ -2,19 +2,21 @@
 
 Each is what Linux does (net/ipv4/tcp_input.c), and whatever else follows RFC 9293; tests/host/test_desync_tcp.py shows
 it on this kernel. Where one would do nothing (no hop distance, no timestamps), no decoy is sent.
+
+Not here: a false acknowledgement, or none. This box's own connection tracking takes such a packet for none of its
+flows, and does not translate it: it would leave with a household's own address.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from routerd.desync.packet import ACK, Packet
+from routerd.desync.packet import Packet
 from routerd.desync.steps import Fooling
 
 MD5 = bytes([1, 1, 19, 18])  # two NOPs, and a signature (RFC 2385) that no server has agreed on
 LONGEST_OPTIONS = 40
 BEHIND = 100_000  # bytes before the window: more than anybody keeps open at a connection's beginning
-AHEAD = 1 << 29  # bytes that were never sent, acknowledged: thrown away (RFC 9293, 3.10.7.4)
 AGE = 1 << 29  # of a timestamp: older than what was seen, so a duplicate (RFC 7323, 5)
 FAR = 4  # hops from which on one is left out for a way there that is shorter than the way back
 
@@ -28,10 +30,6 @@ def fooled(decoy: Packet, fooling: Fooling, hops: int | None) -> tuple[Packet, .
             return (replace(decoy, bad_checksum=True),)
         case "badseq":
             return (replace(decoy, seq=(decoy.seq - BEHIND) & 0xFFFFFFFF),)
-        case "badack":
-            return (replace(decoy, ack=(decoy.ack + AHEAD) & 0xFFFFFFFF),)
-        case "noack":
-            return (replace(decoy, flags=decoy.flags & ~ACK, ack=0),)
         case "md5":
             return _signed(decoy)
         case "oldts":

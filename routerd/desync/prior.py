@@ -22,9 +22,7 @@ TLS: tuple[str, ...] = (
     "split(1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,midsld)",  # who gives up after some packets
     "fake(zeros,ttl,x12) split(1,midsld)",  # the same, where small pieces are a sign of their own
     "fake(zeros,md5,x12) split(1,midsld)",
-    "fake(hello,badack)",  # who looks at everything but acknowledgements
-    "fake(hello,oldts)",  # or timestamps
-    "fake(hello,noack)",
+    "fake(hello,oldts)",  # who looks at everything but timestamps
     "fake(noise,ttl) split(1,midsld)",  # who begins anew with what is no hello
     "split(1,sniext+1,host+1,midsld,endhost-1) disorder",
 )

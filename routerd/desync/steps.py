@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Word = Literal["host", "midsld", "endhost", "sniext"]
-Drops = Literal["ttl", "badsum", "badseq", "badack", "noack", "md5", "oldts"]
+Drops = Literal["ttl", "badsum", "badseq", "md5", "oldts"]
 Load = Literal["hello", "http", "zeros", "noise"]
 
 

@@ -51,7 +51,10 @@ def to_household(lan: str, wan: str) -> list[str]:
 
 def own(launches: Sequence[Launch]) -> list[str]:
     """The box's own on the WAN: its probes and look-ups, and what the worker sends in the place of what it took."""
+    if not slots(launches):
+        return []
     return [
+        rule(f"{is_(DESYNCED_SLOT)} ct state invalid drop", "of no flow, so that its source would not be translated"),
         *(
             rule(f"{is_(DESYNCED_SLOT)} {by_user(launch)} accept", "sent by the worker")
             for launch in launches

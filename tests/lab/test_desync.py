@@ -22,6 +22,7 @@ from .household import Load, Pulse
 from .lab import Lab
 from .net import wait_until
 from .topology import RESOLVERS4, SITE
+from .verdict import flow_of, frames
 
 SERVERS = ["ss2022"]
 HOST, SITE4 = "blocked.example", SITE["blocked.example"].address4
@@ -94,6 +95,19 @@ def test_the_worker_has_no_rights_but_its_own(lab: Lab) -> None:
         assert (status["Uid"].split()[0] != "0", status["NoNewPrivs"]) == (True, "1")
         assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == net_admin_and_raw
         assert HOST not in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("by", ["ttl", "badsum", "badseq", "md5", "oldts"])
+def test_no_decoy_leaves_with_an_address_of_the_household(lab: Lab, by: str) -> None:
+    """What connection tracking takes for none of its flows is not translated: the provider would see who sent it."""
+    file = lab.directory / "wire.pcap"
+    with box_with(lab, f"fake(hello,{by}) around({by}) split(1,midsld)") as box:
+        box.wait_open("none")
+        capture = Capture.start(lab.isp, lab.router, STRAIGHT, ())
+        assert loads(lab, "-4") and loads(lab, "-6")
+        capture.stop(keep=file)
+    sources = {flow_of(frame).src for _, frame in frames(file.read_bytes()) if frame[6:12] == capture.router_mac}
+    assert len(sources) >= 2 and not [one for one in sources if one.startswith(("192.168.77.", "fd77:"))], sources
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
