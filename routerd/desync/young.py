@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from routerd.desync import quic
@@ -22,6 +23,7 @@ Kind = Literal["tls", "http", "quic"]
 Sign = Literal["heard", "reset", "silent", "slow", "stalled", "forged", "unanswered"]
 DROP, ACCEPT = 0, 1
 MOST = 4096  # flows that are remembered
+STALE = 120.0  # seconds after which one may be forgotten
 PATIENCE = 0.25  # seconds that the rest of a hello is waited for; less than what the watchdog takes for a hung worker
 MOST_HELD, LONGEST = 12, 16384  # packets, bytes
 REPEATED = 2  # times that a client says the same before that is silence
@@ -114,7 +116,14 @@ class Young:
     def holds(self) -> bool:
         return bool(self._waiting)
 
+    def _forget(self, now: float) -> None:
+        """Two old ones for each new one: what a household's flows said is not kept for longer than it is of use."""
+        for key in list(islice(self._flows, 2)):
+            if now - self._flows[key].at > STALE and key not in self._waiting:
+                del self._flows[key]
+
     def _begin(self, key: Key, now: float) -> Flow:
+        self._forget(now)
         if len(self._flows) >= MOST:
             oldest = next(iter(self._flows))
             if oldest in self._waiting:

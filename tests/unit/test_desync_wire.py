@@ -408,6 +408,15 @@ def test_memory_is_bounded_however_many_flows_there_are() -> None:
     assert len(eye.verdicts) >= 6000 + 6000 - 4096, "those that are forgotten get their verdict first"
 
 
+def test_what_old_flows_said_is_forgotten() -> None:
+    eye = young()
+    for number in range(10):
+        conversation(eye, (0, replace(UP, sport=2000 + number)), (0.1, replace(HELLO, sport=2000 + number)))
+    for number in range(10):
+        eye.take(9, 0, replace(UP, sport=3000 + number), True, 200.0)
+    assert len(eye._flows) == 10
+
+
 def test_other_traffic_is_let_go_as_it_is() -> None:
     eye = young(parse("split(1)"))
     conversation(eye, (0, UP), (0.1, replace(HELLO, payload=b"SSH-2.0-x\r\n")), (0.2, Packet(*ENDS4, UDP, 5, 443, b"\x40stun")))
