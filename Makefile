@@ -16,7 +16,7 @@ help:
 	@echo "make bench-kinds  TCP through each kind of transport, beside its bare engine: half an hour or more"
 	@echo "make soak     switches that nobody needed, on bad lines and a busy box: MINUTES=10 of each"
 	@echo "make frugal   bytes on the wire while nobody uses the house: a quarter of an hour"
-	@echo "make fuzz     everything that reads links, against bytes that a fuzzer makes up: RUNS=1000000 for each form"
+	@echo "make fuzz     all that reads links, strategies or packets, against bytes that a fuzzer makes up: RUNS=1000000 for each target"
 	@echo "make bench-links  seconds and megabytes for 100,000 share links"
 	@echo "make bench-desync  what splitting hellos costs, beside plain forwarding and NFQWS=/path/to/zapret's/nfqws"
 	@echo "make matrix   every censor of the lab and the cause that diagnose names; RUNS=200 repeats it under loss"

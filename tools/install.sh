@@ -82,9 +82,22 @@ start_or_say() {
     fi
 }
 
+# What hands over to a desync worker where the kernel's nftables knows no queue: a chain, and the jumps to it.
+remove_handover() {
+    command -v "$1" >/dev/null || return 0
+    "$1" -t mangle -S 2>/dev/null | sed -n 's/^-A \(.* -j clearway-queue\)$/-D \1/p' | while read -r jump; do
+        # shellcheck disable=SC2086
+        "$1" -t mangle $jump || true
+    done
+    "$1" -t mangle -F clearway-queue 2>/dev/null || true
+    "$1" -t mangle -X clearway-queue 2>/dev/null || true
+}
+
 remove_from_kernel() {
     nft delete table inet clearway 2>/dev/null || true
     nft delete table inet clearway_guard 2>/dev/null || true
+    nft delete table inet clearway_queue 2>/dev/null || true
+    for program in iptables-nft ip6tables-nft; do remove_handover $program; done
     for link in $(ip -o link show | sed -nE 's/^[0-9]+: (cw-[^:@]+)[:@].*/\1/p'); do ip link del "$link" 2>/dev/null || true; done
     for family in -4 -6; do
         ip $family rule show | sed -n 's/^\(5[0-9][0-9][0-9]\):.*/\1/p' | while read -r priority; do

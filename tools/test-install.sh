@@ -40,21 +40,37 @@ left=$(cd "$root" && find . -not -type d)
 [ "$left" = ./etc/clearway/clearway.toml ] || fail "left behind: $left"
 
 if [ "$(id -u)" = 0 ]; then
+    # `! command` never ends a shell under -e: what must be absent is looked for by `none`.
     unshare -n sh -ec '
+        none() { if grep -e "$1"; then echo "left: $1" >&2; exit 1; fi; }
         ip link set lo up
-        nft add table inet clearway; nft add table inet clearway_guard; nft add table inet other
+        nft add table inet clearway; nft add table inet clearway_guard; nft add table inet clearway_queue
+        nft add table inet other
         ip link add cw-1 type dummy 2>/dev/null || ip link add cw-1 type veth peer name cw-2
         for f in -4 -6; do
             ip $f rule add priority 5000 table 51255; ip $f rule add priority 5250 iif lo prohibit
             ip $f rule add priority 600 table 600; ip $f route add unreachable default table 51001
         done
-        eval "$(sed -n "/^remove_from_kernel()/,/^}/p" tools/install.sh)"
+        eval "$(sed -n "/^remove_handover()/,/^}/p; /^remove_from_kernel()/,/^}/p" tools/install.sh)"
         remove_from_kernel
         test "$(nft list tables)" = "table inet other"
         for f in -4 -6; do
-            ! ip $f rule show | grep -q "^5"; ip $f rule show | grep -q "^600"
-            ! ip $f route show table all | grep -q 51001
+            ip $f rule show | none "^5"; ip $f rule show | grep -q "^600"
+            ip $f route show table all | none 51001
         done
-        ! ip link show | grep -q cw-' || fail "something of ours is left in the kernel"
+        ip link show | none cw-
+        for program in iptables-nft ip6tables-nft; do
+            command -v $program >/dev/null || { echo "LEFT OUT: no $program here"; continue; }
+            $program -t mangle -N clearway-queue
+            $program -t mangle -A clearway-queue -m mark --mark 0x74000000/0xff000000 -j DROP
+            $program -t mangle -A INPUT -p tcp --dport 7 -j DROP
+            for hook in INPUT POSTROUTING POSTROUTING; do $program -t mangle -A $hook -j clearway-queue; done
+        done
+        remove_from_kernel; remove_from_kernel
+        for program in iptables-nft ip6tables-nft; do
+            command -v $program >/dev/null || continue
+            $program -t mangle -S | none clearway
+            $program -t mangle -S | grep -q -- "--dport 7 -j DROP"
+        done' || fail "something of ours is left in the kernel"
 fi
 echo "installed, started, removed: nothing left but /etc/clearway"

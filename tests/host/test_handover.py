@@ -53,7 +53,7 @@ def ours(text: str = "") -> int:
 # Of each family: the chain, two jumps, and a rule for each slot.
 ONE, TWO = 2 * 4, 2 * 5
 # Asked in a network of its own, as all is here.
-BY_NFT = not subprocess.run(["unshare", "-n", "nft", "-c", "table inet t { chain c { queue num 1\n} }"], capture_output=True).returncode
+BY_NFT = not subprocess.run(["unshare", "-n", "nft", "-c", "table inet t { chain c { queue num 1\n}\n}"], capture_output=True).returncode
 by_iptables = pytest.mark.skipif(BY_NFT, reason="this kernel's nftables has queue; tests/vm/test_desync.py is for it")
 
 

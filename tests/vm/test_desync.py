@@ -20,7 +20,7 @@ def test_desync_is_handed_over_by_nft_alone() -> None:
     handover = Handover()
     apply(handover, with_worker(SLOT))
     before, handles = table(), there()
-    assert before.count("queue ") == 2
+    assert before.count(" queue to ") == 2
     assert sh("nft list tables").split() == ["table", "inet", desync.HANDOVER]
     apply(handover, with_worker(SLOT))
     assert there() == handles
@@ -29,7 +29,7 @@ def test_desync_is_handed_over_by_nft_alone() -> None:
         apply(handover, with_worker(SLOT))
         assert table() == before, deed
     apply(Handover(), with_worker(SLOT, OTHER_SLOT))
-    assert table().count("queue ") == 4
+    assert table().count(" queue to ") == 4
     apply(Handover(), NONE)
     assert there() == ""
 
