@@ -66,7 +66,7 @@ test-work:
 	@$(STAGE) web $(ROOT) $(NOTED)/web.failed tests/web --durations=3
 
 test-lives:
-	@$(STAGE) lives env EXAMPLES=100000 nice $(PYTEST) tests/unit/test_watchdog.py -k thousands_of_lives --durations=1
+	@$(STAGE) lives env EXAMPLES=100000 $(PYTEST) tests/unit/test_watchdog.py -k thousands_of_lives --durations=1
 
 test-waits:
 	@$(STAGE) waits $(ROOT) $(NOTED)/waits.failed tests/lab/test_faults_*.py --durations=10

@@ -25,6 +25,7 @@ FINE = 600.0  # seconds for which a site that works plain is left in peace
 REST, LONGEST_REST = 60.0, 1800.0  # seconds until one that nothing helps is tried again; doubled each time
 HELD = 8.0  # seconds, at most, that a site is held back while it is looked for
 CAUGHT = ("reset", "silent")  # signs that leave no doubt that its plain hello is of no use
+RESIDUAL = 180.0  # seconds for which China keeps a pair of ends silent once it was caught: no decoy helps before
 WON = 6  # strategies that worked last: what is tried first
 
 Site = bytes
@@ -43,6 +44,10 @@ class Known:
     rest: float = REST
     searching: bool = False
     held_until: float = 0.0
+
+    def fail(self, now: float) -> None:
+        self.failures = self.failures + 1 if now - self.failed_at < FORGET else 1
+        self.failed_at = now
 
 
 @dataclass(slots=True)
@@ -64,7 +69,7 @@ class Choice:
         if self.fixed is not None:
             return self.fixed
         if ask.kind == "quic":
-            return QUIC_FIRST if self._of("tls", ask).strategy else ()
+            return QUIC_FIRST if self._of("tls", ask).strategy else self._of("quic", ask).strategy
         known = self._of(ask.kind, ask)
         return None if known.searching and now < known.held_until else known.strategy
 
@@ -74,17 +79,31 @@ class Choice:
 
     def failed(self, sign: Sign, ask: Ask, now: float) -> bool:
         """Whether to search now. `slow` of a client is as good as the others: the search looks for itself."""
-        if ask.trial or self.fixed is not None or ask.kind == "quic":
+        if ask.trial or self.fixed is not None:
+            return False
+        if ask.kind == "quic":
+            self._quic_failed(ask, now)
             return False
         known = self._remember(ask.kind, ask)
-        known.failures = known.failures + 1 if now - known.failed_at < FORGET else 1
-        known.failed_at = now
+        known.fail(now)
         needed = ENOUGH if known.strategy else 1
         if known.searching or known.failures < needed or now < max(known.fine, known.rests):
             return False
         known.searching = True
         known.held_until = now + HELD if sign in CAUGHT else 0.0
         return True
+
+    def _quic_failed(self, ask: Ask, now: float) -> None:
+        """Browsers have TCP, so that it need not be quick: decoys from now on, and plain again if they help no more."""
+        known = self._remember("quic", ask)
+        if now < max(known.fine, known.rests) or self._of("tls", ask).strategy:
+            return
+        known.fail(now)
+        if not known.strategy:
+            known.text, known.strategy, known.fine = QUIC[0], QUIC_FIRST, now + RESIDUAL
+        elif known.failures >= ENOUGH:
+            known.text, known.strategy = "", ()
+            known.rests, known.rest = now + known.rest, min(LONGEST_REST, 2 * known.rest)
 
     def found(self, ask: Ask, text: str | None, now: float, *, plain: bool = False) -> None:
         """A search's end: what works, or that it works plain, or (None) that nothing does."""

@@ -39,9 +39,9 @@ def fooled(decoy: Packet, fooling: Fooling, hops: int | None) -> tuple[Packet, .
 
 
 def _short_lived(decoy: Packet, ttl: int, hops: int | None) -> tuple[Packet, ...]:
-    """Ends at the last router before the server, or one before that."""
+    """Ends at the last router before the server, or one before that; never behind it, where that is known."""
     if ttl:
-        return (replace(decoy, ttl=ttl),)
+        return (replace(decoy, ttl=min(ttl, hops) if hops else ttl),)
     if not hops:
         return ()
     return (replace(decoy, ttl=hops - (hops >= FAR)),)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from routerd.desync.decoys import decoy
 from routerd.desync.fooling import fooled
 from routerd.desync.hello import Said, said
-from routerd.desync.packet import PSH, Packet
+from routerd.desync.packet import FIN, PSH, Packet
 from routerd.desync.quic import initial
 from routerd.desync.reword import reworded
 from routerd.desync.steps import Around, Decoys, Disorder, Fake, Fooling, Load, Overlap, Place, Split, Strategy
@@ -104,7 +104,7 @@ def _middle(found: Said) -> int:
 
 
 def _segment(flight: Flight, payload: bytes, a: int, b: int) -> Packet:
-    flags = flight.first.flags | PSH if b == len(payload) else flight.first.flags & ~PSH
+    flags = flight.first.flags | PSH if b == len(payload) else flight.first.flags & ~(PSH | FIN)
     return replace(flight.first, seq=(flight.seq + a) & 0xFFFFFFFF, payload=payload[a:b], flags=flags)
 
 

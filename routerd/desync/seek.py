@@ -26,9 +26,11 @@ RESOLVERS = range(4)  # of the box's: as many as the settings may name
 NAMED = 1.5  # seconds for the other addresses of a name
 IDLE = 20.0  # seconds without work, after which the process ends
 CAUGHT = ("reset", "silent")  # signs that come behind a connection that was taken
+CUT = 0.3  # seconds within which a censor resets a connection that was taken, and has said nothing yet
 TAKEN = 0.8  # seconds for a connection; where the way is longer, a search is careful for nothing
 BULK = ("slow", "stalled")  # signs of a censor that lets the beginning pass
 BULK_TRY = 5.0  # seconds
+PAGES = 40  # on one connection, where a page is short: a censor may let the first kilobytes pass
 LOOK = 512  # bytes by which two pages are told apart
 BODY = 1 << 15  # bytes of a page: what a name is held back to after its first packets shows in them
 
@@ -111,15 +113,23 @@ async def _one(job: dict[str, Any], one: Try) -> tuple[Try, Found]:
 
 
 async def _shut_out(job: dict[str, Any], address: str) -> bool:
-    """Whether nobody takes a connection any more where one was taken a moment ago."""
+    """Whether nobody takes a connection any more where one was taken a moment ago, or it is cut off at once."""
     port = 443 if job["kind"] == "tls" else 80
     try:
         async with asyncio.timeout(TAKEN):
             sock = await connected(address, port, mark(job["slot"]) | TRIAL_PLAIN)
     except (TimeoutError, OSError):
         return True
-    sock.close()
-    return False
+    try:
+        async with asyncio.timeout(CUT):
+            await asyncio.get_running_loop().sock_recv(sock, 1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    finally:
+        sock.close()
+    return True  # a server that hangs up on who has said nothing is none of these ports'
 
 
 async def _fetched(job: dict[str, Any], one: Try) -> Found:
@@ -137,7 +147,7 @@ async def _fetched(job: dict[str, Any], one: Try) -> Found:
 
 async def _enough(host: str, address: str, way: int) -> Found:
     """More than the beginning of a page: the censor that began this lets only that pass."""
-    seen = await timed(BULK_TRY, download_once(host, "/", address, 443, way))
+    seen = await timed(BULK_TRY, download_once(host, "/", address, 443, way, PAGES))
     return "good" if seen.word == "ok" else "bad"
 
 

@@ -27,6 +27,7 @@ MOST_HELD, LONGEST = 12, 16384  # packets, bytes
 REPEATED = 2  # times that a client says the same before that is silence
 GIVEN_UP = 3.0  # seconds from a hello to a client's reset that say that it waited for more
 OTHERS = 2  # hops by which an answer comes from another distance than the connection: it is somebody else's
+ANSWERED = 1.0  # seconds within which a client of QUIC stops saying Initials where it is answered
 BEGINNINGS = (255, 128, 64)  # hop limits that systems begin with
 
 Key = tuple[bytes, int, bytes, int]
@@ -59,6 +60,7 @@ class Flow:
     hops: int | None = None
     far: int | None = None  # the hop limit that the server's first packet came with
     last: int | None = None  # the number of its last words
+    ends: int = 0  # times that the client has said that it has no more to say
     again: int = 0  # times that it has said them since
     ask: Ask | None = None
     said: bytes = b""
@@ -81,6 +83,7 @@ class Young:
         self._mark = mark
         self._flows: dict[Key, Flow] = {}
         self._waiting: dict[Key, Flow] = {}
+        self._alive = float("-inf")  # when a server was last heard: the line works
 
     def take(self, number: int, mark: int, packet: Packet | None, local: bool, now: float) -> None:
         """`local`: it is for the box itself, so that it was not forwarded yet."""
@@ -140,12 +143,20 @@ class Young:
                 self._sign(flow, "slow")
             self._answer(number, mark, ACCEPT)
         elif not payload:
-            flow.closed = flow.closed or bool(packet.flags & FIN)
+            if packet.flags & FIN:
+                self._ends(flow)
             self._answer(number, mark, ACCEPT)
         elif flow.settled:
             self._more(flow, number, mark, packet, now)
         else:
             self._hold(key, flow, number, mark, packet, now)
+
+    def _ends(self, flow: Flow) -> None:
+        """Said three times over, nobody is there any more, though somebody was: the flow was silenced on the way."""
+        flow.closed = True
+        flow.ends += 1
+        if flow.ends > REPEATED and flow.heard:
+            self._sign(flow, "stalled")
 
     def _hold(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
         if flow.start is None:  # begun before us
@@ -221,6 +232,7 @@ class Young:
 
     def _datagram(self, key: Key, flow: Flow, number: int, mark: int, packet: Packet, now: float) -> None:
         if flow.settled or packet.dport != 443 or not quic.is_initial(packet.payload):
+            self._behind_initials(flow, packet, now)
             self._answer(number, mark, ACCEPT)
             return
         if not flow.held:
@@ -232,6 +244,16 @@ class Young:
         flow.ask = Ask("quic", name or "", packet.dst)
         if name is not None or len(flow.held) >= MOST_HELD // 3:
             self._settle(key, flow, now, mark)
+
+    def _behind_initials(self, flow: Flow, packet: Packet, now: float) -> None:
+        """What servers say of QUIC is not seen here: a client that says something else than Initials was answered."""
+        if flow.ask is None or flow.heard or not flow.settled:
+            return
+        if not quic.is_initial(packet.payload):
+            flow.heard, self._alive = True, now
+            self.signs.append(("heard", flow.ask))
+        elif now - flow.at >= ANSWERED and self._alive > flow.at:
+            self._sign(flow, "silent")
 
     def _settle_datagrams(self, flow: Flow, mark: int, now: float) -> None:
         if not (strategy := self._strategy(flow, mark, now)):
@@ -254,6 +276,7 @@ class Young:
             ttl = flow.far = packet.ttl + (not local)  # forwarded, it has lost one here
             flow.hops = next((b for b in reversed(BEGINNINGS) if b >= ttl), 255) - ttl
         elif packet.payload and flow.settled and flow.ask is not None:
+            self._alive = now
             self._words(flow, flow.ask, packet, packet.ttl + (not local))
 
     def _words(self, flow: Flow, ask: Ask, packet: Packet, ttl: int) -> None:

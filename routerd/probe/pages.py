@@ -35,6 +35,7 @@ class Meter:
     size: int = 0
     moving: float = 0.0
     pages: int = 0
+    most: int = REQUESTS
     asked: int | None = None  # the size when the page was asked for that we wait for
 
     def received(self) -> int:
@@ -66,10 +67,10 @@ async def download(host: str, path: str, address: str, port: int, mark: int) -> 
     return seen if seen.word in ("ok", "slow", "untried") else replace(seen, word="frozen")
 
 
-async def download_once(host: str, path: str, address: str, port: int, mark: int) -> Seen:
+async def download_once(host: str, path: str, address: str, port: int, mark: int, requests: int = REQUESTS) -> Seen:
     """Raises OSError, ssl.SSLError where no connection comes about; `stages.timed` makes words of these."""
     reader, writer = await secured(address, port, mark, host)
-    meter = Meter(writer.get_extra_info("socket"))
+    meter = Meter(writer.get_extra_info("socket"), most=requests)
     fetching = asyncio.create_task(_fetch_enough(reader, writer, _request(host, path), meter))
     watching = asyncio.create_task(meter.watch())
     try:
@@ -92,7 +93,7 @@ async def _fetch_enough(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request, meter: Meter
 ) -> None:
     connection = h11.Connection(h11.CLIENT)
-    while meter.size < ENOUGH and meter.pages < REQUESTS:
+    while meter.size < ENOUGH and meter.pages < meter.most:
         meter.asked = meter.received()
         writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
         await _fetch_one(reader, connection, meter)

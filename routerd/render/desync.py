@@ -116,7 +116,7 @@ def _out(slot: int) -> list[str]:
         rule("meta l4proto { tcp, udp } th dport 53 drop", "no name is asked for in clear"),
         _grown(),
         *_queued(f"tcp dport {PORTS} ct reply bytes < {YOUNG}", "a flow's first packets"),
-        *_queued(f"tcp dport {PORTS} tcp flags & rst == rst", "given up by the household"),
+        *_queued(f"tcp dport {PORTS} tcp flags & (fin | rst) != 0", "ended by the household, or given up"),
         *_queued(f"udp dport 443 ct reply packets <= {FEW}", "a flow's first packets"),
         rule(set_mark(DESYNCED_SLOT), "the worker need not see it"),
         rule("accept", "the worker need not see it"),

@@ -133,7 +133,7 @@ def conversations(data: bytes) -> None:
     chosen = STRATEGIES[(data[:1] or b"\0")[0] % len(STRATEGIES)]
     eye = Young(lambda ask, _now: chosen if _asked(ask) else (), lambda mark: mark)
     owed, now = set[int](), 0.0
-    for number, at in enumerate(range(0, min(len(data), 400) - 4, 5)):
+    for number, at in enumerate(range(0, min(len(data), 200) - 4, 5)):
         now += data[at + 4] / 50
         eye.due(now)
         owed.add(number)

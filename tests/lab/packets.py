@@ -98,7 +98,7 @@ def page(packet: Packet, status: int) -> Packet:
     head = "302 Found\r\nLocation: http://block.example/" if status == 302 else "200 OK\r\nContent-Type: text/html"
     body = b"<title>Blocked</title>By order of the ministry this page cannot be shown to you here."
     answer = f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
-    end = packet.seq + len(packet.payload)
+    end = (packet.seq + len(packet.payload)) & 0xFFFFFFFF
     return Packet(packet.dst, packet.src, TCP, packet.dport, packet.sport, answer, packet.ack, end, FIN_PSH_ACK)
 
 

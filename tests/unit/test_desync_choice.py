@@ -1,6 +1,6 @@
 """Which strategy a site gets, and when one is searched for."""
 
-from routerd.desync.choice import ENOUGH, FINE, FORGET, HELD, REST, Choice, group
+from routerd.desync.choice import ENOUGH, FINE, FORGET, HELD, RESIDUAL, REST, Choice, group
 from routerd.desync.grammar import parse
 from routerd.desync.prior import HTTP, TLS
 from routerd.desync.young import Ask
@@ -96,6 +96,33 @@ def test_quic_gets_decoys_where_its_site_needs_a_strategy() -> None:
     one.found(SITE, TLS[0], 0.0)
     assert one.of(QUIC, 0.5)
     assert not one.failed("silent", QUIC, 1.0)
+
+
+def test_quic_that_fails_alone_gets_decoys_and_is_plain_again_where_they_do_not_help() -> None:
+    one = choice()
+    assert not one.failed("silent", QUIC, 0.0), "without a search"
+    assert one.of(QUIC, 0.5) and one.of(SITE, 0.5) == () and one.counts() == {"decoys(3)": 1}
+    for at in (1.0, RESIDUAL - 1, RESIDUAL + 1):
+        one.failed("silent", QUIC, at)
+    assert one.of(QUIC, 0.5), "what was remembered of the first one is forgiven"
+    one.heard(QUIC)
+    one.failed("silent", QUIC, RESIDUAL + 2)
+    assert one.of(QUIC, 0.5), "a good answer forgives"
+    one.failed("silent", QUIC, RESIDUAL + 2 + FORGET)
+    assert one.of(QUIC, 0.5), "so does time"
+    one.failed("silent", QUIC, (plain := RESIDUAL + 3 + FORGET))
+    assert one.of(QUIC, 0.5) == () and one.counts() == {}
+    one.failed("silent", QUIC, plain + REST - 1)
+    assert one.of(QUIC, 0.5) == (), "for a while"
+    one.failed("silent", QUIC, plain + REST + 1)
+    assert one.of(QUIC, 0.5)
+
+
+def test_quic_whose_decoys_come_from_its_https_has_no_account_of_its_own() -> None:
+    one = choice()
+    one.found(SITE, TLS[0], 0.0)
+    one.failed("silent", QUIC, 1.0)
+    assert one.counts() == {TLS[0]: 1}
 
 
 def test_a_search_tries_by_number_and_its_failures_count_for_nobody() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import ssl
+import time
 from itertools import pairwise
 
 import pytest
@@ -233,3 +234,12 @@ def test_no_malformed_packet_breaks_anything() -> None:
             quic.name([packet.payload])
             for one in play(played[number % len(played)], Flight(packet, packet.seq, packet.payload, 1400), Path(3)):
                 assert parse(build(one)) is not None or one.bad_checksum
+
+
+def test_no_head_of_a_request_takes_long_to_read() -> None:
+    """A device of the household could else stop the worker: this took minutes once."""
+    for filler in (b" ", b"\t ", b"\n", b"\r\nHost: ", b"a", b"Host:"):
+        data = b"GET / HTTP/1.1\r\nHost:" + filler * (16000 // len(filler))
+        began = time.perf_counter()
+        said(data)
+        assert time.perf_counter() - began < 0.2, filler

@@ -19,6 +19,7 @@ from routerd.desync.packet import ACK, FIN, PSH, RST, SYN, TCP, UDP, Packet, bui
 from routerd.desync.packet import parse as read
 from routerd.desync.play import Flight, Path, play
 from routerd.desync.prior import HTTP, QUIC, TLS
+from routerd.desync.quic import initial
 from routerd.desync.steps import Around, Decoys, Disorder, Fake, Fooling, HostCase, HostSpace, Overlap, Place, Split, Strategy
 from routerd.desync.young import ACCEPT, DROP, Ask, Young
 from tests.unit.test_desync_packet import ENDS4, ENDS6, real_hello
@@ -333,6 +334,13 @@ def test_a_server_that_says_the_same_four_times_does_not_hear_us() -> None:
     assert conversation(young(), (0, UP), (0.1, HELLO), *times) == ["heard", "stalled"]
 
 
+def test_a_clients_end_that_nobody_acknowledges_shows_a_flow_that_was_silenced() -> None:
+    answered, ended = replace(DOWN, payload=b"\x16\x03\x03"), replace(HELLO, payload=b"", flags=FIN | ACK)
+    begun = [(0, UP), (0.1, HELLO), (0.2, answered)]
+    assert conversation(young(), *begun, (5.0, ended)) == ["heard"], "as each idle connection ends"
+    assert conversation(young(), *begun, (5.0, ended), (5.2, ended), (5.6, ended)) == ["heard", "stalled"]
+
+
 def test_a_page_from_another_distance_than_the_connection_is_forged() -> None:
     first, up = replace(DOWN, flags=SYN | ACK, seq=SERVER), replace(HELLO, payload=REQUEST)
     page = replace(DOWN, payload=b"HTTP/1.1 200 OK")
@@ -404,3 +412,32 @@ def test_other_traffic_is_let_go_as_it_is() -> None:
     eye = young(parse("split(1)"))
     conversation(eye, (0, UP), (0.1, replace(HELLO, payload=b"SSH-2.0-x\r\n")), (0.2, Packet(*ENDS4, UDP, 5, 443, b"\x40stun")))
     assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT] * 3
+
+
+INITIAL = Packet(*ENDS4, UDP, 60000, 443, initial(b"a", b"www.blocked.example"))
+ELSEWHERE = ((0.2, UP), (0.3, HELLO), (0.4, replace(DOWN, payload=b"\x16")))
+
+
+def test_an_initial_said_again_a_second_later_is_silence_if_others_are_answered_and_told_once() -> None:
+    again = ((0.6, INITIAL), (1.2, INITIAL), (2.4, INITIAL))
+    assert conversation(young(), (0, INITIAL), *ELSEWHERE, *again) == ["heard", "silent"]
+    assert conversation(young(), (0, INITIAL), *again) == [], "it may be the line"
+    assert conversation(young(), (0, INITIAL), *ELSEWHERE, (0.6, INITIAL)) == ["heard"], "a lost packet is none"
+    assert conversation(young(), *ELSEWHERE, (0.5, INITIAL), (1.6, INITIAL)) == ["heard"], "the line was up before"
+
+
+def test_a_client_of_quic_that_goes_on_was_answered() -> None:
+    more, eye = replace(INITIAL, payload=b"\x4f" + bytes(60)), young()
+    assert conversation(eye, (0, INITIAL), *ELSEWHERE, (0.5, more), (3, INITIAL)) == ["heard", "heard"]
+    assert eye.signs[-1][1] == Ask("quic", "www.blocked.example", INITIAL.dst)
+
+
+def test_a_clients_end_goes_with_its_last_piece_alone() -> None:
+    ended = replace(HELLO, flags=ACK | PSH | FIN)
+    pieces = play(parse("split(1,midsld)"), Flight(ended, CLIENT + 1, ended.payload, 1400), Path(None))
+    assert [bool(piece.flags & FIN) for piece in pieces] == [False, False, True]
+
+
+def test_a_decoy_goes_no_farther_than_to_the_server_whatever_the_owner_wrote() -> None:
+    [decoy, _] = play(parse("fake(zeros,ttl=30)"), Flight(HELLO, CLIENT + 1, HELLO.payload, 1400), Path(HOPS))
+    assert decoy.ttl == HOPS

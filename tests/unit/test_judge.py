@@ -21,7 +21,7 @@ from tests.unit.test_desync_packet import ENDS4, ENDS6
 
 BAD, GOOD = "blocked.example", "open.example"
 NAMES = (BAD,)
-CLIENT, SERVER = 4294967000, 77  # the client's numbers pass zero in the middle of a hello
+CLIENT, SERVER = (1 << 32) - 6, 77  # the client's numbers pass zero soon after a hello's begin
 STAMPS = bytes.fromhex("0101080a0000200000000001")
 RST, FIN = 0x04, 0x01
 
@@ -96,6 +96,7 @@ def test_whatever_its_look_a_plain_hello_is_seen_and_another_name_is_not(rule: R
         (APPEND, "overlap(336) split(2,midsld)", SPLIT),
         (ORDER, SWAPPED, SPLIT),
         (FIRST_COPY, "fake(hello,ttl)", SWAPPED),
+        (FIRST_COPY, "fake(hello,oldts)", "overlap(3) split(2,midsld)"),
         (FIRST_COPY, "around(ttl) split(1,midsld)", "split(1,2,3,midsld) disorder"),
         (LAST_COPY, "around(ttl) split(1,midsld)", "fake(hello,ttl)"),
         (replace(FIRST_COPY, checksum=True), "fake(hello,ttl)", "fake(hello,badsum)"),
