@@ -25,8 +25,8 @@ def test_a_late_line_is_late_by_fits(plain: Lab, overtake: bool) -> None:
     with jitter(plain, 0.3, overtake):
         late = pings(plain)
         began = time.monotonic()
-        assert plain.phone.curl(URL, *STATUS).stdout == "204"
-        assert time.monotonic() - began > 0.3  # three round trips and more
+        assert [plain.phone.curl(URL, *STATUS).stdout for _ in range(3)] == ["204"] * 3
+        assert time.monotonic() - began > 0.6  # three round trips and more, of each; one of them may be lucky
     assert len(late) > 15  # while a flow's first packet waits the ISP's conntrack knows no flow, and drops the next ones
     assert 150 < sum(late) / len(late) < 450  # two times 0 to 300
     assert max(late) - min(late) > 100
