@@ -53,13 +53,17 @@ class Crawl:
 
     def next(self) -> Try | None:
         """The next one to begin; None where there is none for now."""
-        if self.believed is not None or (self.careful and self._under_way()):
+        if self.believed is not None or (self.careful and self._under_way()) or self._in_vain():
             return None
         again = next((n for n, count in self.good.items() if n and 0 < count < TWICE and n not in self.bad), None)
         if again is not None and self._begun.count(again) <= self.good[again]:
             return self._try(again)
         fresh = next((n for n in self.order if n not in self._begun), None)
         return None if fresh is None or again is not None else self._try(fresh)
+
+    def _in_vain(self) -> bool:
+        """Nobody takes a connection at any address, so that there is nobody to say anything to."""
+        return not self.met and self.tried >= AT_ONCE and self.gone.issuperset(self.addresses)
 
     def _under_way(self) -> bool:
         return len(self._begun) > self._ended

@@ -94,6 +94,16 @@ def test_whether_anybody_answered_at_all() -> None:
     assert crawl.tried == 1
 
 
+def test_where_nobody_takes_a_connection_at_all_it_is_over_soon() -> None:
+    crawl = Crawl(range(1, 20), [HERE, THERE])
+    crawl.ended(crawl.plain(), "unreachable")
+    for _ in range(4):
+        one = crawl.next()
+        assert one
+        crawl.ended(one, "unreachable")
+    assert crawl.next() is None
+
+
 def test_what_worked_here_last_comes_first_then_the_cheapest() -> None:
     prior = ["a", "b", "c", "d"]
     assert ordered(prior, ["c", "z"], 1) == [3, 1, 2, 4]
