@@ -57,11 +57,6 @@ class Searches:
         if listener:
             same.listeners.append(listener)
 
-    def leave(self, listener: Listener) -> None:
-        for search in self._running.values():
-            if listener in search.listeners:
-                search.listeners.remove(listener)
-
     def _tell(self, job: Line) -> None:
         for _ in range(2):  # one that has just ended for want of work is started again
             child = self._child or self._start()

@@ -131,7 +131,7 @@ class Young:
             del self._flows[oldest]
         self._flows.pop(key, None)
         if (before := self._waiting.pop(key, None)) is not None:
-            self._give(before, ACCEPT)
+            self._give(before, DROP)  # nobody waits for it any more
         flow = self._flows[key] = Flow(now)
         return flow
 
@@ -197,11 +197,15 @@ class Young:
         if flow.stream is None:
             self._settle_datagrams(flow, mark, now)
             return
+        if not flow.stream.said:  # its beginning was lost: what lies behind may hold the name, and comes again with it
+            self._give(flow, DROP)
+            flow.settled, flow.stream, flow.first = False, None, None
+            return
         flow.said = bytes(flow.stream.said)
         strategy = self._strategy(flow, mark or next((m for _, m in flow.held), 0), now)
         if strategy is None:
             self._give(flow, DROP)  # its client says it again
-        elif strategy and flow.said and flow.first is not None:
+        elif strategy:
             self._give(flow, DROP)
             self._play(flow, strategy)
         else:

@@ -385,6 +385,23 @@ def test_a_hello_that_never_becomes_whole_is_let_go_of_in_time() -> None:
     assert not eye.holds() and [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, ACCEPT]
 
 
+def test_a_hello_whose_beginning_was_lost_is_not_let_out_without_it() -> None:
+    """What lies behind the beginning may hold the name; the client says all of it again."""
+    eye = young(parse("split(1,midsld)"))
+    behind = replace(HELLO, seq=CLIENT + 1 + 100, payload=HELLO.payload[100:])
+    conversation(eye, (0, UP), (0.1, behind))
+    eye.due(0.5)
+    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, DROP]
+    eye.take(9, 0, HELLO, True, 0.6)
+    assert b"".join(packet.payload for packet in eye.packets) == HELLO.payload
+
+
+def test_half_a_hello_of_a_connection_that_begins_anew_is_dropped() -> None:
+    eye = young()
+    conversation(eye, (0, UP), (0.1, replace(HELLO, payload=HELLO.payload[:100])), (0.2, replace(UP, seq=7)))
+    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, DROP, ACCEPT]
+
+
 def test_a_search_says_by_the_mark_which_strategy_it_tries() -> None:
     asked: list[Ask] = []
 
