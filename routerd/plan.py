@@ -108,8 +108,10 @@ def _launch(settings: Settings, state: State, name: str) -> Launch | None:
     if not isinstance(health, Starting | Up):
         return None
     located, via = _located(settings, state, entry), _way(settings, state, name)
-    launch = dataclasses.replace(located.launch(name, state.slots[name], via), via=via) if located else None
-    return None if launch and _waits_for_the_date(state, health, launch) else launch
+    if located is None:
+        return None
+    launch = dataclasses.replace(located.launch(name, state.slots[name], via), via=via, tag=located.engine.tag)
+    return None if _waits_for_the_date(state, health, launch) else launch
 
 
 def _way(settings: Settings, state: State, name: str) -> int:

@@ -337,7 +337,7 @@ def _is_wireguard(launch: Launch) -> bool:
 
 
 def _child(launch: Launch) -> Child:
-    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps)
+    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps, launch.tag)
 
 
 def _exits(plan: Plan) -> dict[int, Child | Direct]:

@@ -40,6 +40,7 @@ class Child:
     stdin: str = field(default="", repr=False)
     uid: int = NOBODY
     keeps: bool = False
+    tag: str = ""
 
 
 Report = Callable[[str, str], None]  # a child's name, and how it ended
@@ -85,7 +86,7 @@ class Children:
 
     async def _start(self, child: Child) -> None:
         try:
-            argv = engines.resolve(child.argv)
+            argv = await asyncio.to_thread(engines.resolve, child.argv, child.tag)
             uid = user(argv, child)
             process = await asyncio.create_subprocess_exec(
                 *confined(argv, child.argv[0], uid),

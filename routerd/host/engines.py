@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -39,5 +40,17 @@ def program(engine: str) -> tuple[str, ...]:
             raise EngineMissing(f"{engine} is not on this box; install Debian's package {engine}")
 
 
-def resolve(argv: tuple[str, ...]) -> tuple[str, ...]:
-    return program(argv[0]) + argv[1:]
+def resolve(argv: tuple[str, ...], tag: str = "") -> tuple[str, ...]:
+    """`tag`: what the engine must have been built with. Raises EngineMissing."""
+    found = program(argv[0])
+    if tag and tag not in tags(found):
+        raise EngineMissing(f"{argv[0]} was built without {tag}; put its makers' own build into /usr/local/bin")
+    return found + argv[1:]
+
+
+@cache
+def tags(command: tuple[str, ...]) -> frozenset[str]:
+    """What a sing-box says that it was built with."""
+    done = subprocess.run([*command, "version"], capture_output=True, text=True, check=False, timeout=20)
+    found = [line.removeprefix("Tags: ").split(",") for line in done.stdout.splitlines() if line.startswith("Tags: ")]
+    return frozenset(*found)

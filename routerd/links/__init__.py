@@ -19,6 +19,7 @@ from routerd.links.http import http, http_link
 from routerd.links.hysteria import hysteria, hysteria_link
 from routerd.links.hysteria2 import hysteria2, hysteria2_link
 from routerd.links.iodine import iodine, iodine_link
+from routerd.links.naive import naive, naive_link
 from routerd.links.ovpn import ovpn, ovpn_link
 from routerd.links.shadowsocks import shadowsocks, shadowsocks_link
 from routerd.links.shadowtls import shadowtls_link
@@ -59,6 +60,9 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "socks5h": socks,
     "http": http,
     "https": http,
+    "naive": naive,
+    "naive+https": naive,
+    "naive+quic": naive,
     "trojan-go": trojan_go,
     "tor": tor,
     "iodine": iodine,
@@ -79,6 +83,7 @@ WRITERS: dict[str, Callable[[str, Any], str]] = {  # kind -> writer; it takes th
     "ssh": ssh_link,
     "socks": socks_link,
     "http": http_link,
+    "naive": naive_link,
     "openvpn": ovpn_link,
     "tor": tor_link,
     "iodine": iodine_link,

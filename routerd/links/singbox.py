@@ -41,6 +41,8 @@ def link(entry: Json, tagged: All) -> str:
             return over_tls(kind, entry)
         case "wireguard":
             return wireguard(entry)
+        case "naive":
+            return naive(entry)
         case "ssh" | "socks" | "http":
             return with_user(kind, entry)
     raise LinkError(unknown.of_scheme(kind) or "Entries of this type are not supported.")
@@ -162,6 +164,15 @@ def wireguard(entry: Json) -> str:
         "keepalive": text(peer, "persistent_keepalive_interval"),
     }
     return uri("wireguard", text(entry, "private_key"), where, query, text(entry, "tag"))
+
+
+def naive(entry: Json) -> str:
+    if child(entry, "extra_headers"):
+        raise LinkError("It wants HTTP headers of its own, which are not carried.")
+    query = tls(entry)
+    own = {key: query.get(key, "") for key in ("sni", "insecure", "ech")}
+    scheme = "naive+quic" if flag(entry, "quic") else "naive+https"
+    return with_password(scheme, text(entry, "username"), text(entry, "password"), at(entry), own, text(entry, "tag"))
 
 
 def with_user(kind: str, entry: Json) -> str:

@@ -122,7 +122,8 @@ class Launch:
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
     carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `marks` False:
     the engine cannot mark them; the ruleset does, by the user that it alone runs as (ENGINES plus the slot). `asks`:
-    it looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory.
+    it looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory. `tag`: what the
+    engine must have been built with.
     """
 
     name: str
@@ -135,3 +136,4 @@ class Launch:
     marks: bool = True
     asks: bool = False
     keeps: bool = False
+    tag: str = ""

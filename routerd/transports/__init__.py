@@ -12,6 +12,7 @@ from routerd.transports.http import Http
 from routerd.transports.hysteria import Hysteria
 from routerd.transports.hysteria2 import Hysteria2
 from routerd.transports.iodine import Iodine
+from routerd.transports.naive import Naive
 from routerd.transports.openvpn import OpenVpn
 from routerd.transports.shadowsocks import Shadowsocks
 from routerd.transports.shadowtls import ShadowTls
@@ -56,7 +57,7 @@ KINDS: dict[str, type[Transport]] = {
     kind.kind: kind
     for kind in (
         *(Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard),
-        *(Tuic, AnyTls, ShadowTls, Hysteria, Ssh, Socks, Http, OpenVpn),
+        *(Tuic, AnyTls, ShadowTls, Hysteria, Ssh, Socks, Http, Naive, OpenVpn),
         *(Tor, Iodine, Desync),
     )
 }

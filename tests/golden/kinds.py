@@ -29,7 +29,7 @@ TORNET = {
     "tornet, straight": "tor://",
     "none": "desync://auto",
 }
-TO_COME = ("amneziawg", "naive")
+TO_COME = ("amneziawg",)
 PAGE = """\
 # Transports
 

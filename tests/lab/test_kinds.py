@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from routerd.host.engines import program, tags
 from routerd.links import parse
 from routerd.model import Carries, Upstream
 
@@ -63,6 +64,16 @@ def test_inside_one_that_encrypts_a_proxy_gets_past_who_looks_at_names(lab: Lab,
         box.wait_open(inner)
         _pages(lab, made, parse(made.link).transport.carries)
         assert "readable" not in [problem["code"] for problem in box.status()["problems"]]
+
+
+def test_what_this_boxs_engine_was_built_without_is_said_and_the_next_way_carries(lab: Lab) -> None:
+    """Chromium's stack is not in the sing-box of the Python package; where a box has another one, this is not so."""
+    assert "with_naive_outbound" not in tags(program("sing-box"))
+    lab.server("ss2022").start()
+    with Box(lab, ["naive", "ss2022"]) as box:
+        box.wait_open("ss2022")
+        [first, _] = box.status()["transports"]
+        assert "sing-box was built without with_naive_outbound" in first["last_error"]
 
 
 def _allowed(upstream: Upstream) -> Allowed:

@@ -51,6 +51,18 @@ def iodine(seat: Seat) -> Recipe:
     return Recipe("iodined", 53, ("udp",), {"password": password}, lambda host: {}, link)
 
 
+def naive(seat: Seat) -> Recipe:
+    """Only a sing-box with Chromium's stack inside has the client; any with_quic has the server."""
+    user = {"username": "lab", "password": secrets.token_urlsafe(12)}
+    tls = {"enabled": True, "certificate_path": str(seat.cert.cert), "key_path": str(seat.cert.key)}
+    server = {"type": "naive", "listen": "::", "listen_port": 443, "network": "tcp", "users": [user], "tls": tls}
+
+    def link(host: str) -> str:
+        return f"naive+https://lab:{user['password']}@{bracket(host)}:443?sni={seat.hostname}#naive"
+
+    return Recipe("sing-box", 443, ("tcp",), server, lambda host: {}, link)
+
+
 TUNNELS: dict[str, tuple[int, Callable[[Seat], Recipe]]] = {
-    "openvpn": (60, openvpn), "openvpn-tcp": (61, openvpn_tcp), "iodine": (IODINE, iodine),
+    "openvpn": (60, openvpn), "openvpn-tcp": (61, openvpn_tcp), "iodine": (IODINE, iodine), "naive": (63, naive),
 }

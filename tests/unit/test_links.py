@@ -208,7 +208,6 @@ def test_a_link_that_says_checking_stays_on_is_read(link: str) -> None:
         ("hello", "not a share link"),
         ("trojan-go://p@h.example?encryption=ss%3Baes-128-gcm%3Bx", "encryption=ss"),
         ("trojan-go://p@h.example?type=h2", "network"),
-        ("naive+https://u:p@h.example", "NaiveProxy"),
         ("obfs4 192.0.2.1:443 0123456789012345678901234567890123456789 cert=x iat-mode=0", "cert="),
         ("client\ndev tun\nremote h.example 1194\n", "OpenVPN"),
         ("trojan://p@h.example\ntrojan://p@h.example", "several links"),

@@ -147,7 +147,6 @@ def test_a_wrapper_may_hold_a_link() -> None:
         ("ssr://abc", "ShadowsocksR"),
         ("juicity://a@b:1", "Juicity"),
         ("mieru://abc", "mieru"),
-        ("naive+https://u:p@h.example", "NaiveProxy"),
         ("https://t.me/proxy?server=1&port=2&secret=3", "Telegram"),
         ("clash://install-config?url=javascript%3A1", "neither"),
         ("https://a b/", "whole address"),

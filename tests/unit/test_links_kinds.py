@@ -19,6 +19,7 @@ from routerd.transports import Transport
 from routerd.transports.anytls import AnyTls
 from routerd.transports.http import Http
 from routerd.transports.hysteria import Hysteria
+from routerd.transports.naive import Naive
 from routerd.transports.shadowtls import ShadowTls
 from routerd.transports.socks import Socks
 from routerd.transports.ssh import Ssh
@@ -67,6 +68,9 @@ def shadow(plugin: str) -> str:
         ("socks5h://me:pw@h.example:1", Socks("h.example", 1, 5, "me", "pw")),
         ("socks4a://me@h.example:1", Socks("h.example", 1, 4, "me")),
         ("http://h.example:80", Http("h.example", 80)),
+        ("naive+https://me:p%40w@h.example?padding=true", Naive("h.example", 443, "me", "p@w", "h.example")),
+        ("naive+quic://me:p@h.example:1?sni=s.example", Naive("h.example", 1, "me", "p", "s.example", quic=True)),
+        ("naive://me:p@h.example", Naive("h.example", 443, "me", "p", "h.example")),
         ("https://me:p%40w@h.example:443/#n", Http("h.example", 443, "me", "p@w", "h.example")),
     ],
 )  # fmt: skip
@@ -138,6 +142,10 @@ def test_v2rayns_json_names_the_members_of_grpc_and_xhttp_in_its_own_way() -> No
         ("https://h.example:8443/sub", "subscription"),
         ("https://h.example", "subscription"),
         ("http://a%3Ab:pw@h.example:80", "colon"),
+        ("naive+https://me@h.example", "user and a password"),
+        ("naive+https://a%3Ab:pw@h.example", "user and a password"),
+        ("naive+https://me:p@h.example?extra-headers=X%3A1", "extra-headers"),
+        ("naive+https://me:p@h.example?insecure=1", "certificate checking"),
         (f"{TLS}&type=kcp&seed=x", "mKCP"),
         (f"{TLS}&type=quic", "QUIC"),
         (f"{TLS}&type=h2", "HTTP/2"),
@@ -210,6 +218,8 @@ def test_a_sing_box_document_with_these_kinds_is_read() -> None:
         {"type": "shadowsocks", "method": "aes-256-gcm", "password": "p", "detour": "cover"},
         {"type": "shadowtls", "tag": "cover", **here, "version": 3, "password": "c", "tls": tls},
         {"type": "ssh", **here, "user": "me", "password": "p"},
+        {"type": "naive", **here, "username": "me", "password": "p", "tls": tls, "quic": True},
+        {"type": "naive", **here, "username": "me", "password": "p", "tls": tls, "extra_headers": {"X": "1"}},
     ]}))  # fmt: skip
     assert [one.transport for one in found.transports] == [
         Tuic("h.example", 443, UUID, "p", "s.example"),
@@ -219,10 +229,12 @@ def test_a_sing_box_document_with_these_kinds_is_read() -> None:
         Socks("h.example", 443, 4),
         Http("h.example", 443, "me", "p", "s.example"),
         ShadowTls("h.example", 443, "aes-256-gcm", "p", "s.example", "c"),
+        Naive("h.example", 443, "me", "p", "s.example", quic=True),
     ]
     assert [one.reason.split(" is ")[0] for one in found.rejected] == [
         "It",  # the outer half of ShadowTLS
         "The link does not say which key the server has: hk=ssh-ed25519 AAAA…",
+        "It wants HTTP headers of its own, which are not carried.",
     ]
 
 
@@ -243,6 +255,7 @@ TRANSPORTS: dict[str, st.SearchStrategy[Transport]] = {
     "socks": st.one_of(st.builds(Socks, names, ports), st.builds(Socks, names, ports, st.just(5), users, seen),
                        st.builds(Socks, names, ports, st.just(4), users)),
     "http": st.one_of(st.builds(Http, names, ports), st.builds(Http, names, ports, users, seen, names | st.just(""))),
+    "naive": st.builds(Naive, names, ports, users, seen, names, st.booleans()),
 }  # fmt: skip
 
 
