@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from routerd.links import wall
@@ -15,36 +16,39 @@ MOST_RANGES = 32  # each becomes a rule of the ruleset
 
 def hysteria2(text: str) -> tuple[str, Hysteria2]:
     uri = split(text)
-    refuse(uri.query)
+    if uri.query.get("ech"):
+        raise LinkError("The link asks for an encrypted ClientHello (ech=), which is not supported yet.")
+    pinned = pin(uri.query)
     host = wall.host(uri.host)
     ports = ranges(",".join(filter(None, (uri.port or "443", uri.query.get("mport")))))
     sni = wall.host(uri.query.get("sni") or uri.query.get("peer") or uri.host)
     password = wall.text(decoded(uri.userinfo), "password") if uri.userinfo else ""
     hops = ports if len(ports) > 1 or ports[0][0] != ports[0][1] else ()
-    return uri.name, Hysteria2(host, ports[0][0], sni, password, hops, *obfuscation(uri.query))
+    return uri.name, Hysteria2(host, ports[0][0], sni, password, hops, *obfuscation(uri.query, pinned), pinned)
 
 
 def hysteria2_link(name: str, transport: Hysteria2) -> str:
     hops = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in transport.hops)
     query = {"sni": transport.sni, "obfs": transport.obfs, "obfs-password": transport.obfs_password}
+    query |= {"pinSHA256": transport.pin}
     place = (transport.server, hops or transport.port)
     return written("hysteria2", quote(transport.password, safe=""), place, query, name)
 
 
-def refuse(query: Query) -> None:
-    # sing-box pins the public key (certificate_public_key_sha256), Hysteria the whole certificate.
-    if query.get("pinSHA256"):
-        raise LinkError("The link pins a certificate (pinSHA256), which the engine cannot check.")
-    if query.get("ech"):
-        raise LinkError("The link asks for an encrypted ClientHello (ech=), which is not supported yet.")
+def pin(query: Query) -> str:
+    """Of the whole certificate. A server that shows this one and no other is checked, whatever `insecure` says."""
+    if found := query.get("pinSHA256", ""):
+        return wall.hexadecimal(re.sub("[:-]", "", found), "pin (pinSHA256=)", (64,))
     refuse_insecure(query)
+    return ""
 
 
-def obfuscation(query: Query) -> tuple[str, str]:
+def obfuscation(query: Query, pinned: str) -> tuple[str, str]:
     kind = query.get("obfs", "")
     if kind in ("", "none"):
         return "", ""
-    wall.one_of(kind, OBFUSCATIONS, "obfuscation (obfs=)")
+    # Xray has gecko too, but wants to be told the sizes of its packets, which no link says.
+    wall.one_of(kind, OBFUSCATIONS[:1] if pinned else OBFUSCATIONS, "obfuscation (obfs=)")
     return kind, wall.text(query.get("obfs-password", ""), "obfuscation password")
 
 

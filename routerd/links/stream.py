@@ -115,8 +115,10 @@ def bracketed(host: str) -> str:
 
 def security(query: Query, server: str, default: str) -> Security:
     """The TLS of a link; `default` when it does not say. `server` is the name to ask for when there is no other."""
-    refuse_insecure(query)
-    match wall.one_of(query.get("security") or default, ("tls", "reality", "none"), "security (security=)"):
+    chosen = wall.one_of(query.get("security") or default, ("tls", "reality", "none"), "security (security=)")
+    if chosen != "tls" or not listed(query.get("pcs", "")):  # one whose certificate is pinned is checked
+        refuse_insecure(query)
+    match chosen:
         case "tls":
             return tls(query, server)
         case "reality":

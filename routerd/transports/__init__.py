@@ -35,7 +35,11 @@ class Transport(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     kind: ClassVar[str]
-    engine: ClassVar[Engine]
+
+    @property
+    def engine(self) -> Engine:
+        """What carries it, and what that must have been built with."""
+        ...
 
     @property
     def carries(self) -> Carries:

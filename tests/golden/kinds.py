@@ -64,11 +64,10 @@ def page() -> str:
 
 def line(kind: str) -> str:
     tried = {name: one for name, one in lab().items() if one.kind == kind}
-    engine = KINDS[kind].engine
     cells = (
         kind,
         forms(kind),
-        f"{engine.name} ({engine.tag})" if engine.tag else engine.name,
+        engines(tried),
         where(tried, lambda t: t.carries.udp),
         where(tried, lambda t: t.carries.udp and t.carries.quic),
         where(tried, lambda t: t.carries.ipv6),
@@ -77,6 +76,14 @@ def line(kind: str) -> str:
         ", ".join(f"`{name}`" for name in tried),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def engines(tried: dict[str, Transport]) -> str:
+    """The one that most of them need; and of the others which needs what."""
+    found = {name: f"{one.engine.name} ({one.engine.tag})" if one.engine.tag else one.engine.name for name, one in tried.items()}
+    usual, *others = dict.fromkeys(found.values())
+    more = [f"{engine} for {', '.join(f'`{name}`' for name in found if found[name] == engine)}" for engine in others]
+    return "; ".join([usual, *more])
 
 
 def travels_over(launches: list[Launch]) -> str:

@@ -7,14 +7,17 @@ v2rayN wiki (vmess), trojan-gfw/trojan-url (trojan). Secrets are made per run.
 import json
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from .networks import NETWORKS
 from .proxies import PROXIES
+from .pki import authority
 from .recipe import Json, Recipe, Seat, b64, bracket, client_tls, reality, server_tls, url64, vless, xray
 
 __all__ = ["RECIPES", "Json", "Recipe", "Seat", "bracket"]
@@ -37,16 +40,17 @@ def ss2022(seat: Seat) -> Recipe:
     return _shadowsocks(method, password, f"{method}:{quote(password, safe='')}", "ss2022")
 
 
-def _hysteria2(seat: Seat, name: str, obfs: str | None) -> Recipe:
+def _hysteria2(seat: Seat, name: str, obfs: str | None, more: Mapping[str, str] = {}) -> Recipe:
     password = secrets.token_urlsafe(12)
     extra = {"obfs": {"type": "salamander", "password": obfs}} if obfs else {}
     tls = {"enabled": True, "alpn": ["h3"]}
     inbound = {"type": "hysteria2", "listen": "::", "listen_port": 443, "users": [{"password": password}], **extra,
                "tls": {**tls, "certificate_path": str(seat.cert.cert), "key_path": str(seat.cert.key)}}
-    query = urlencode({"sni": seat.hostname, **({"obfs": "salamander", "obfs-password": obfs} if obfs else {})})
+    query = urlencode({"sni": seat.hostname, **({"obfs": "salamander", "obfs-password": obfs} if obfs else {}), **more})
+    trusted = {"certificate_path": str(seat.ca)} if more else {}
     return Recipe("sing-box", 443, ("udp",), inbound,
                   lambda host: {"type": "hysteria2", "server": host, "server_port": 443, "password": password, **extra,
-                                "tls": {**tls, "server_name": seat.hostname}},
+                                "tls": {**tls, **trusted, "server_name": seat.hostname}},
                   lambda host: f"hysteria2://{password}@{bracket(host)}:443/?{query}#{name}")
 
 
@@ -56,6 +60,17 @@ def hysteria2(seat: Seat) -> Recipe:
 
 def hysteria2_obfs(seat: Seat) -> Recipe:
     return _hysteria2(seat, "hysteria2-obfs", secrets.token_urlsafe(8))
+
+
+def hysteria2_pinned(seat: Seat) -> Recipe:
+    """As people set it up at home: a certificate that nobody has signed, and its hash in the link. The server is sing-box."""
+    folder = seat.cert.cert.parent / "pinned"
+    folder.mkdir(exist_ok=True)
+    nobody = authority(folder, "nobody")
+    cert = nobody.issue(folder, "server", ["www.bing.com"])
+    digest = x509.load_pem_x509_certificate(cert.cert.read_bytes()).fingerprint(hashes.SHA256()).hex(":").upper()
+    return _hysteria2(replace(seat, cert=cert, ca=nobody.file, hostname="www.bing.com"), "hysteria2-pinned", secrets.token_urlsafe(8),
+                      {"insecure": "1", "pinSHA256": digest})
 
 
 def vless_tls(seat: Seat) -> Recipe:
@@ -134,5 +149,6 @@ RECIPES: dict[str, tuple[int, Callable[[Seat], Recipe]]] = {
     "ss": (11, ss), "ss2022": (12, ss2022), "hysteria2": (13, hysteria2), "hysteria2-obfs": (14, hysteria2_obfs),
     "vless-tls": (15, vless_tls), "vless-reality": (16, vless_reality), "vless-ws": (17, vless_ws),
     "vmess-ws": (18, vmess_ws), "trojan": (19, trojan), "wireguard": (20, wireguard),
+    "hysteria2-pinned": (64, hysteria2_pinned),
     **PROXIES, **NETWORKS,
 }

@@ -145,6 +145,9 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 
 @pytest.mark.parametrize("link", [
     "hy2://p@h.example?insecure=1",
+    "hy2://p@h.example?insecure=1&pinSHA256=",
+    f"vless://{UUID}@h.example:1?security=tls&allowInsecure=1&pcs=,",
+    f"vless://{UUID}@h.example:1?security=reality&pbk={KEY}&sni=a.example&allowInsecure=1&pcs={'ab' * 32}",
     "trojan://p@h.example?allowInsecure=true",
     f"vless://{UUID}@h.example:1?security=tls&allowinsecure=1",
     vmess_json(insecure="1"),
@@ -157,6 +160,8 @@ def test_a_link_that_turns_certificate_checking_off_is_refused(link: str) -> Non
 
 @pytest.mark.parametrize("link", [
     "hy2://p@h.example?insecure=0",
+    f"hy2://p@h.example?insecure=1&pinSHA256={':'.join(['AB'] * 32)}",
+    f"vless://{UUID}@h.example:1?security=tls&allowInsecure=1&pcs={'ab' * 32}",
     vmess_json(insecure=False),
     "trojan://p@h.example?allowInsecure=0&unheardof=1",
 ])  # fmt: skip

@@ -101,6 +101,7 @@ def test_clash_wireguard_is_read() -> None:
         ("type: ss, server: t.example, port: 443, cipher: aes-256-gcm, password: x, plugin: /bin/sh", "plugin"),
         ("type: ss, server: t.example, port: 443, cipher: none, password: x", "cipher"),
         ("type: hysteria2, server: t.example, port: 443, password: p, fingerprint: aa", "pinSHA256"),
+        (f"type: hysteria2, server: t.example, port: 443, password: p, obfs: gecko, obfs-password: q, fingerprint: {'aa' * 32}", "allowed: salamander"),
         (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, reserved: [1, 2, 3]", "reserved"),
         (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, amnezia-wg-option: {{jc: 5}}", "AmneziaWG"),
     ],

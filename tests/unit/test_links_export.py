@@ -94,10 +94,11 @@ def hysteria2(draw: st.DrawFn) -> Hysteria2:
     hops = tuple(draw(st.lists(ranges, max_size=5)))
     if len(hops) == 1 and hops[0][0] == hops[0][1]:
         hops = ()
-    obfs = draw(st.sampled_from(["", *OBFUSCATIONS]))
+    pin = draw(st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64))
+    obfs = draw(st.sampled_from(["", *(OBFUSCATIONS[:1] if pin else OBFUSCATIONS)]))
     password = draw(st.just("") | secrets)
     port = hops[0][0] if hops else draw(ports)
-    return Hysteria2(draw(hosts), port, draw(hosts), password, hops, obfs, draw(secrets) if obfs else "")
+    return Hysteria2(draw(hosts), port, draw(hosts), password, hops, obfs, draw(secrets) if obfs else "", pin)
 
 
 @st.composite
