@@ -51,7 +51,8 @@ class Tproxy:
 class Link:
     """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet.
 
-    `families`: of the addresses that its engine gives it by itself, once the server has said which.
+    `families`: of the addresses that its engine gives it by itself, once the server has said which. `segment`: in
+    bytes, of the inner packets that TCP makes, where shorter ones go better; 0 for the MTU.
     """
 
     ifname: str
@@ -59,6 +60,7 @@ class Link:
     mtu: int = 1420
     wireguard: str = field(default="", repr=False)  # wg(8) `setconf` text; holds the private key
     families: tuple[Literal[4, 6], ...] = ()
+    segment: int = 0
 
     @property
     def ipv6(self) -> bool:

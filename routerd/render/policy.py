@@ -243,9 +243,10 @@ def _straight(ports: Ports, slot: int) -> list[str]:
 
 
 def _fit(link: Link) -> list[str]:
+    longest = link.segment or link.mtu
     return [
-        rule(f"meta nfproto ipv4 tcp option maxseg size set {link.mtu - 40}", "segments that fit the tunnel"),
-        rule(f"meta nfproto ipv6 tcp option maxseg size set {link.mtu - 60}", "segments that fit the tunnel"),
+        rule(f"meta nfproto ipv4 tcp option maxseg size set {longest - 40}", "segments that fit the tunnel"),
+        rule(f"meta nfproto ipv6 tcp option maxseg size set {longest - 60}", "segments that fit the tunnel"),
     ]
 
 

@@ -1,9 +1,11 @@
 """One transport inside another: which pairs are refused and why, whose mark its packets carry, what is left of it in there."""
 
 import json
+import re
 from datetime import UTC, datetime
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +107,16 @@ def test_a_tunnel_is_made_to_fit_what_it_travels_inside(outer: str, mtu: int, fi
     inner = next(launch for launch in plan(found, standing(found), LEASES).launches if launch.name == "a")
     assert isinstance(inner.exit, Link)
     assert inner.exit.mtu == fits
+
+
+@pytest.mark.parametrize(("proto", "fits"), [("udp", 1360), ("tcp", 1140)])
+def test_what_goes_into_openvpn_fits_one_segment_of_its_connection(proto: str, fits: int) -> None:
+    file = (Path(__file__).parents[1] / "golden" / "engines" / "openvpn-udp" / "client.ovpn").read_text()
+    text = re.sub("(?m)^(proto|remote|tun-mtu) .*", "", file) + f"\nproto {proto}\nremote 192.0.2.1 1194\n"
+    found = settings(("a", text, ""))
+    policy = plan(found, standing(found), LEASES).policy
+    assert f"nfproto ipv4 tcp option maxseg size set {fits}" in policy
+    assert f"nfproto ipv6 tcp option maxseg size set {fits - 20}" in policy
 
 
 def test_what_the_outer_one_does_not_carry_now_the_inner_one_does_not_either() -> None:
