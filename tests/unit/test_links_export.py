@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerd.links import WRITERS, Named, export, parse, wall
+from routerd.links.amneziawg import CHECKS
 from routerd.transports import KINDS
+from routerd.transports.amneziawg import AmneziaWg, disguised
 from routerd.transports.hysteria2 import OBFUSCATIONS, Hysteria2
 from routerd.transports.shadowsocks import METHODS, METHODS_2022, Shadowsocks
 from routerd.transports.trojan import Trojan
@@ -135,6 +137,27 @@ wireguard = st.builds(
     st.integers(1280, 1500),
     st.integers(0, 65535),
 )
+spans = st.tuples(st.integers(0, 2000), st.integers(1, 50)).map(lambda one: f"{one[0]}-{one[0] + one[1]}")
+tags = st.sampled_from(["<b 0xc3ff>", "<r 16>", "<rc 5>", "<rd 9>", "<t>"])
+TERMS: dict[str, st.SearchStrategy[str]] = {
+    **dict.fromkeys(("Jc", "Jmin", "S1", "S4"), st.integers(0, 100).map(str)),
+    "Jmax": st.integers(100, 900).map(str),
+    "H1": st.integers(5, 9).map(str),
+    "H4": spans.map(lambda span: "-".join(str(int(end) + 10) for end in span.split("-"))),
+    **dict.fromkeys(("I1", "I5"), st.lists(tags, min_size=1, max_size=6).map("".join)),
+    "HeaderProtectionKey": keys,
+    "RekeyAfterTime": spans,
+    "RandomTrailers": st.sampled_from(["on", "off"]),
+}
+
+
+@st.composite
+def amneziawg(draw: st.DrawFn) -> AmneziaWg:
+    chosen = draw(st.sets(st.sampled_from(list(TERMS)), min_size=1))
+    found = {name: draw(TERMS[name]) for name in CHECKS if name in chosen}
+    return disguised(draw(wireguard), tuple(found.items()))
+
+
 transports = {
     "shadowsocks": shadowsocks(),
     "hysteria2": hysteria2(),
@@ -142,6 +165,7 @@ transports = {
     "vmess": vmess(),
     "trojan": st.builds(lambda *found: Trojan(*found[:3], *found[3]), hosts, ports, secrets, rides),
     "wireguard": wireguard,
+    "amneziawg": amneziawg(),
 }
 
 
