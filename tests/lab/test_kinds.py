@@ -18,7 +18,7 @@ from .box import Box
 from .capture import Allowed
 from .lab import Lab
 from .recipes import RECIPES
-from .servers import Server
+from .servers import Server, make_server
 from .topology import SITE
 from .tunnels import MAYBE, missing
 
@@ -67,10 +67,14 @@ def test_inside_one_that_encrypts_a_proxy_gets_past_who_looks_at_names(lab: Lab,
 
 
 def test_what_this_boxs_engine_was_built_without_is_said_and_the_next_way_carries(lab: Lab) -> None:
-    lab.server("ss2022").start()
+    around = lab.server("ss2022")
+    around.start()
     for kind in filter(missing, MAYBE):
-        with Box(lab, [kind, "ss2022"]) as box:
-            box.wait_open("ss2022")
+        link = make_server(lab.net, lab.ca, kind).link
+        key = "uri" if "://" in link else "config"
+        ways = f'[[transport]]\nname = "{kind}"\n{key} = """{link}"""\n[[transport]]\nname = "next"\nuri = "{around.link}"\n'
+        with Box(lab, [], extra=ways) as box:
+            box.wait_open("next")
             [first, _] = box.status()["transports"]
             assert first["last_error"] == missing(kind)
 
