@@ -21,7 +21,7 @@ from tests.lab import Lab, LabError
 from tests.lab.box import Box
 
 KINDS = (
-    *("ss2022", "trojan", "hysteria2", "wireguard", "vmess-ws"),
+    *("ss2022", "trojan", "hysteria2", "hysteria2-pinned", "wireguard", "vmess-ws"),
     *("vless-tls", "vless-reality", "vless-ws", "vless-grpc", "vless-httpupgrade", "vless-xhttp"),
     *("tuic", "anytls", "shadowtls", "hysteria", "ssh", "socks5", "http", "https", "openvpn", "openvpn-tcp"),
 )
