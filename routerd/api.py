@@ -1,4 +1,5 @@
-"""HTTP and JSON on the Unix socket: the only way in for the web page and routerctl. docs/api.md describes it.
+"""HTTP and JSON on the Unix socket: the only way in for the web page and routerctl. docs/api.md describes it,
+and for programs data/openapi.json, which it gives itself.
 
 Who may ask is decided by the socket's mode (0660 root:clearway) and by the peer's credentials.
 """
@@ -26,6 +27,8 @@ from routerd.daemon import Daemon
 from routerd.host.asking import Unheard
 
 GROUP = "clearway"
+BY_ITSELF = ("/openapi.json", "/events", "/desync/search")  # those that ROUTES does not have
+DOCUMENT = Path(__file__).parent / "data" / "openapi.json"
 _SO_PEERGROUPS = 59  # asm-generic/socket.h
 BODY_LIMIT, CONNECTIONS, PATIENCE, HEARTBEAT = 1 << 21, 64, 10.0, 15.0  # the first: a list of links that is imported
 
@@ -68,12 +71,13 @@ async def _converse(daemon: Daemon, reader: asyncio.StreamReader, writer: asynci
         if (request.method, path) == (b"POST", "/desync/search"):
             await _stream(connection, writer, await _begun(_search(daemon, _json(body))))
             return
+        if (request.method, path) == (b"GET", "/openapi.json"):
+            await _whole(connection, writer, 200, DOCUMENT.read_bytes())
+            return
         status, answer = await _dispatch(daemon, request.method.decode(), path, body)
     except ApiError as e:
         status, answer = e.status, {"error": {"code": e.code, "message": str(e)}}
-    data = json.dumps(answer, ensure_ascii=False).encode()
-    _send(connection, writer, status, "application/json", data)
-    await writer.drain()
+    await _whole(connection, writer, status, json.dumps(answer, ensure_ascii=False).encode())
 
 
 async def _receive(connection: h11.Connection, reader: asyncio.StreamReader) -> tuple[h11.Request, bytes]:
@@ -108,7 +112,7 @@ def _authorise(sock: socket.socket) -> None:
 
 
 async def _dispatch(daemon: Daemon, method: str, path: str, raw: bytes) -> tuple[int, Body]:
-    found = False
+    found = path in BY_ITSELF
     for verb, pattern, handler in ROUTES:
         if match := re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern), path):
             found = True
@@ -132,10 +136,12 @@ def _json(raw: bytes) -> Body:
     return body
 
 
-def _send(connection: h11.Connection, writer: asyncio.StreamWriter, status: int, kind: str, data: bytes) -> None:
-    headers = [("Content-Type", kind), ("Content-Length", str(len(data))), ("Connection", "close")]
+async def _whole(connection: h11.Connection, writer: asyncio.StreamWriter, status: int, data: bytes) -> None:
+    """An answer in JSON."""
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data))), ("Connection", "close")]
     for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=data), h11.EndOfMessage()):
         writer.write(connection.send(event) or b"")
+    await writer.drain()
 
 
 async def _stream(connection: h11.Connection, writer: asyncio.StreamWriter, texts: AsyncIterator[str]) -> None:

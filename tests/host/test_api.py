@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 from routerd.links import parse
 from tests.host.namespace import alone, household
 from tests.lab.box import NO_CLOCK
+from tests.openapi import conforms, document, event_conforms
 
 LINK = "trojan://s3cr3t@192.0.2.1:443?sni=example.org#home"
 SETTINGS = """# the owner's words: stay
@@ -92,7 +94,9 @@ def ask(folder: Path, method: str, path: str, body: object = None, data: bytes |
     if not answer:
         return 0, None
     first, _, rest = answer.partition(b"\r\n\r\n")
-    return int(first.split()[1]), json.loads(rest)
+    status, told = int(first.split()[1]), json.loads(rest)
+    conforms(method, path, status, told, body)
+    return status, told
 
 
 def code(answer: tuple[int, Any]) -> tuple[int, str]:
@@ -106,6 +110,39 @@ def test_the_status_is_as_the_contract_says() -> None:
         assert set(found) == {"version", "phase", "mode", "active", "since", "transports", "problems", "subscriptions"}
         assert (found["mode"], found["active"], found["transports"]) == ("auto", None, [])
         assert (folder / "run" / "api.sock").stat().st_mode & 0o777 == 0o660
+
+
+@alone
+def test_the_document_is_given_as_it_is_packed() -> None:
+    with running() as folder:
+        assert ask(folder, "GET", "/openapi.json") == (200, document())
+
+
+@alone
+def test_events_are_as_the_document_says() -> None:
+    """Status at once, then the journal's line of what went wrong."""
+    with running() as folder, socket.socket(socket.AF_UNIX) as wire:
+        wire.settimeout(10)
+        wire.connect(str(folder / "run" / "api.sock"))
+        wire.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        told = heard(wire, b"event: status")
+        (folder / "clearway.toml").write_text(SETTINGS + "nonsense = 1\n")
+        assert code(ask(folder, "POST", "/reload")) == (422, "settings")
+        told += heard(wire, b"event: journal")
+    events = [match.groups() for match in re.finditer(r"^event: (.*)\ndata: (.*)$", told.decode(), re.MULTILINE)]
+    assert {kind for kind, _ in events} == {"status", "journal"}
+    for kind, data in events:
+        event_conforms("GET", "/events", kind, json.loads(data))
+
+
+def heard(wire: socket.socket, what: bytes) -> bytes:
+    """Up to the end of an event of this kind."""
+    told = b""
+    while not re.search(what + rb"\n.*\n\r?\n", told):
+        data = wire.recv(1 << 16)
+        assert data, told
+        told += data
+    return told
 
 
 @alone
@@ -234,6 +271,12 @@ def test_what_is_wrong_is_answered_and_changes_nothing() -> None:
     with running() as folder:
         assert code(ask(folder, "GET", "/nothing")) == (404, "path")
         assert code(ask(folder, "DELETE", "/status")) == (405, "method")
+        for method, path in (("POST", "/openapi.json"), ("POST", "/events"), ("GET", "/desync/search")):
+            assert code(ask(folder, method, path)) == (405, "method")
+        assert code(ask(folder, "POST", "/desync/search", {"host": "a.example"})) == (409, "no_desync")
+        assert code(ask(folder, "POST", "/desync/search", {"host": "no host"})) == (400, "host")
+        assert code(ask(folder, "POST", "/desync/search", {})) == (400, "body")
+        assert ask(folder, "GET", "/desync") == (200, {"known": []})
         assert code(ask(folder, "POST", "/use", data=b"{nonsense")) == (400, "json")
         assert code(ask(folder, "POST", "/use", data=b"[" * 50_000)) == (400, "json")
         assert code(ask(folder, "POST", "/use", data=b"\xff\xfe")) == (400, "json")

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.openapi import conforms
+
 from .lab import Lab
 from .net import LabError, wait_until
 
@@ -116,9 +118,12 @@ class Box:
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: int = 5) -> dict[str, Any]:
         argv = ["curl", "-sS", "--max-time", str(seconds), "--unix-socket", str(self.socket), "-X", method, f"http://box{path}"]
+        argv += ["--write-out", "\n%{http_code}"]
         if body is not None:
             argv += ["--data-binary", json.dumps(body)]
-        answer: dict[str, Any] = json.loads(self.lab.router.run(argv, timeout=seconds + 15).stdout)
+        told, _, status = self.lab.router.run(argv, timeout=seconds + 15).stdout.rpartition("\n")
+        answer: dict[str, Any] = json.loads(told)
+        conforms(method, path, int(status), answer, body)
         return answer
 
     def status(self) -> dict[str, Any]:

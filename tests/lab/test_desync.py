@@ -4,6 +4,7 @@ In this mode the household's packets are direct by design, so the verdict is ano
 in one piece, and no port 53 (research/reliability.md, 2.0).
 """
 
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.openapi import event_conforms
 
 from . import censor, plain_router
 from .box import Box
@@ -189,6 +192,9 @@ def test_the_owner_can_look_for_a_strategy_and_sees_each_try(lab: Lab) -> None:
         with lab.censor(censor.sni_blackhole([HOST])):
             found = lab.router.run([*ctl, "search", HOST], timeout=60)
             assert "works, and is used from now on" in found.stdout, found.stdout
+            told = lab.router.run([*ctl, "search", HOST, "--json"], timeout=60)
+        for line in map(json.loads, told.stdout.splitlines()):
+            event_conforms("POST", "/desync/search", "done" if line.get("done") else "progress", line)
         for wrong, why in (("nowhere.example", "nobody answers"), ("not a host", "host:")):
             refused = lab.router.run([*ctl, "search", wrong], timeout=60, check=False)
             assert refused.returncode == 1 and why in refused.stderr and refused.stderr.count("\n") == 1, refused.stderr
