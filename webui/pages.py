@@ -1,17 +1,16 @@
 """The owner's pages. A form does one verb of the API and comes back to the dashboard with one sentence."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from flask import Blueprint, abort, g, redirect, render_template, request
+from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from webui.daemon import Daemon, DaemonError, Imported, Unreachable
+from webui.daemon import Daemon, DaemonError, Imported
 from webui.live import current_status
 from webui.parts import parts
-from webui.sessions import Session
 from webui.status import Status, Transport, journal
 from webui.texts import text
+from webui.verbs import do, session, take_notice
 
 pages = Blueprint("pages", __name__)
 
@@ -20,7 +19,7 @@ pages = Blueprint("pages", __name__)
 def dashboard() -> ResponseReturnValue:
     status = current_status(parts())
     code = 503 if status.phase == "unreachable" else 200
-    return render_template("dashboard.html", status=status, notice=_take_notice()), code
+    return render_template("dashboard.html", status=status, notice=take_notice()), code
 
 
 @pages.get("/history")
@@ -31,29 +30,29 @@ def history() -> ResponseReturnValue:
 @pages.post("/use")
 def use() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.use(name), "did_use", name)
+    return do(lambda daemon: daemon.use(name), "did_use", name)
 
 
 @pages.post("/auto")
 def auto() -> ResponseReturnValue:
-    return _do(lambda daemon: daemon.auto(), "did_auto")
+    return do(lambda daemon: daemon.auto(), "did_auto")
 
 
 @pages.post("/try-next")
 def try_next() -> ResponseReturnValue:
-    return _do(lambda daemon: daemon.try_next(), "did_try_next")
+    return do(lambda daemon: daemon.try_next(), "did_try_next")
 
 
 @pages.post("/enable")
 def enable() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.enable(name, True), "did_enable", name)
+    return do(lambda daemon: daemon.enable(name, True), "did_enable", name)
 
 
 @pages.post("/disable")
 def disable() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.enable(name, False), "did_disable", name)
+    return do(lambda daemon: daemon.enable(name, False), "did_disable", name)
 
 
 @pages.get("/remove")
@@ -67,7 +66,7 @@ def remove_page() -> ResponseReturnValue:
 @pages.post("/remove")
 def remove() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.remove(name), "did_remove", name)
+    return do(lambda daemon: daemon.remove(name), "did_remove", name)
 
 
 @pages.get("/add")
@@ -83,7 +82,7 @@ def add() -> ResponseReturnValue:
     told = [text("did_add", name=", ".join(found.added))] if found.added else []
     told += [text("did_subscribe", name=each) for each in found.lists]
     if told and not found.rejected:
-        _session().notice = ("ok", " ".join(told))
+        session().notice = ("ok", " ".join(told))
         return redirect("/", 303)
     left = "\n".join(line for line, _ in found.rejected)
     reasons = [reason for _, reason in found.rejected] or [text("nothing_pasted")]
@@ -107,18 +106,6 @@ def _imported(daemon: Daemon, pasted: str, name: str) -> Imported:
     return Imported(found.added, tuple(lists), tuple(rejected))
 
 
-def _do(verb: Callable[[Daemon], None], done: str, name: str = "") -> ResponseReturnValue:
-    session = _session()
-    try:
-        verb(parts().daemon)
-        session.notice = ("ok", text(done, name=name))
-    except DaemonError as error:
-        session.notice = ("error", error.message or text("refused"))
-    except Unreachable:
-        session.notice = ("error", text("not_done_unreachable"))
-    return redirect("/", 303)
-
-
 def _find(status: Status, name: str) -> Transport | None:
     return next((each for each in status.transports if each.name == name), None)
 
@@ -128,15 +115,3 @@ def _server(name: str) -> str:
         if isinstance(each, dict) and each.get("name") == name and each.get("server"):
             return str(each["server"])
     return ""
-
-
-def _take_notice() -> tuple[str, str] | None:
-    session = _session()
-    notice, session.notice = session.notice, None
-    return notice
-
-
-def _session() -> Session:
-    session = g.session
-    assert isinstance(session, Session)
-    return session
