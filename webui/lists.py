@@ -1,4 +1,4 @@
-"""Subscriptions: what each of them has, and the owner's word on it. The daemon fetches; here nothing is ever fetched."""
+"""Subscriptions: what each of them has, and the owner's word on it. The daemon fetches; the page never does."""
 
 from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue

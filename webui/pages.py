@@ -1,6 +1,7 @@
 """The owner's pages. A form does one verb of the API and comes back to the dashboard with one sentence."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -11,6 +12,8 @@ from webui.parts import parts
 from webui.status import Status, Transport, journal
 from webui.texts import text
 from webui.verbs import do, session, take_notice
+
+NOBODY = (None, "", str(IPv4Address(0)))  # of a kind that has no server to speak of
 
 pages = Blueprint("pages", __name__)
 
@@ -58,7 +61,7 @@ def disable() -> ResponseReturnValue:
 @pages.get("/remove")
 def remove_page() -> ResponseReturnValue:
     transport = _find(current_status(parts()), request.args.get("name", ""))
-    if transport is None:
+    if transport is None or transport.subscription or transport.builtin:
         abort(404)
     return render_template("remove.html", transport=replace(transport, server=_server(transport.name)))
 
@@ -112,6 +115,6 @@ def _find(status: Status, name: str) -> Transport | None:
 
 def _server(name: str) -> str:
     for each in parts().daemon.transports():
-        if isinstance(each, dict) and each.get("name") == name and each.get("server"):
+        if isinstance(each, dict) and each.get("name") == name and each.get("server") not in NOBODY:
             return str(each["server"])
     return ""
