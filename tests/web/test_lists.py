@@ -31,12 +31,12 @@ def test_it_says_how_many_ways_work_how_much_is_used_and_until_when_it_is_paid(o
 def test_the_bar_is_full_and_no_fuller_when_more_is_used_than_was_paid_for(owner: FlaskClient, daemon: Daemon) -> None:
     said = told(owner, daemon, subscription("Aunt", used_bytes=11 * 10**9, expired=True))
     assert "Aunt Used up" in said and "11 GB of 10 GB used" in said and "Pay for it again" in said
-    assert '<progress max="10000000000" value="10000000000"' in owner.get("/lists").text
+    assert '<progress class="spent" max="10000000000" value="10000000000"' in owner.get("/lists").text
 
 
 def test_a_term_that_is_over_is_said_apart_from_a_quota_that_is_used_up(owner: FlaskClient, daemon: Daemon) -> None:
     said = told(owner, daemon, subscription("Aunt", expired=True))
-    assert "Aunt Expired" in said and "Used up" not in said
+    assert "Aunt Expired" in said and "Used up" not in said and "It was paid until 2031-05-06" in said
 
 
 def test_what_a_provider_does_not_say_is_not_shown(owner: FlaskClient, daemon: Daemon) -> None:
@@ -53,7 +53,8 @@ def test_what_went_wrong_is_one_sentence_and_the_list_before_is_still_counted(ow
 def test_where_nothing_is_up_it_says_so_and_offers_to_paste_the_list(owner: FlaskClient, daemon: Daemon) -> None:
     told(owner, daemon, subscription("Aunt & co", waits=True, nodes=0, up=0, failed=0))
     page = owner.get("/lists").text
-    assert "never fetched in the open" in page and 'href="/lists/paste?name=Aunt+%26+co"' in page
+    assert "never fetched in the open" in page and 'action="/lists/update"' not in page
+    assert 'href="/lists/paste?name=Aunt+%26+co"' in page
     assert "Aunt &amp; co" in owner.get("/lists/paste?name=Aunt+%26+co").text
 
 
