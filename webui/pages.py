@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from webui.daemon import Daemon, DaemonError, Imported
 from webui.live import current_status
 from webui.parts import parts
-from webui.status import Status, Transport, journal
+from webui.status import journal
 from webui.texts import text
 from webui.verbs import do, session, take_notice
 
@@ -60,10 +60,13 @@ def disable() -> ResponseReturnValue:
 
 @pages.get("/remove")
 def remove_page() -> ResponseReturnValue:
-    transport = _find(current_status(parts()), request.args.get("name", ""))
-    if transport is None or transport.subscription or transport.builtin:
+    status = current_status(parts())
+    own = [each for each in status.transports if not each.subscription and not each.builtin]
+    transport = next((each for each in own if each.name == request.args.get("name", "")), None)
+    if transport is None:
         abort(404)
-    return render_template("remove.html", transport=replace(transport, server=_server(transport.name)))
+    last = len(own) == 1 and not status.subscriptions
+    return render_template("remove.html", transport=replace(transport, server=_server(transport.name)), last=last)
 
 
 @pages.post("/remove")
@@ -107,10 +110,6 @@ def _imported(daemon: Daemon, pasted: str, name: str) -> Imported:
         except DaemonError as error:
             rejected.append((address, error.message or text("refused")))
     return Imported(found.added, tuple(lists), tuple(rejected))
-
-
-def _find(status: Status, name: str) -> Transport | None:
-    return next((each for each in status.transports if each.name == name), None)
 
 
 def _server(name: str) -> str:

@@ -133,6 +133,12 @@ def test_with_a_subscription_that_waits_nobody_is_told_to_add_a_first_way_out(ow
     assert "Add your first way out" not in page and "Subscriptions: 1" in page
 
 
+def test_a_name_from_right_to_left_leaves_the_words_around_it_where_they_are(owner: FlaskClient, daemon: Daemon) -> None:
+    daemon.change(subscriptions=[subscription("خاله (2)"), subscription("Ünal")])
+    assert "Remove “\u2068خاله (2)\u2069”?" in owner.get("/lists/remove?name=خاله (2)").text
+    assert "Remove “Ünal”?" in owner.get("/lists/remove?name=Ünal").text
+
+
 def test_without_any_the_page_says_how_to_begin(owner: FlaskClient, daemon: Daemon) -> None:
     assert "There is none." in owner.get("/lists").text and "Add a subscription" in owner.get("/lists").text
 
@@ -159,6 +165,15 @@ def test_a_way_with_nobody_in_between_is_called_what_it_is_before_and_while_it_i
     assert "You are through – straight out: No server" in said
     assert "open internet works for everybody" not in said and "without a server in between" in said
     assert "your provider sees which sites you visit" in said and "docs/desync.md" not in said
+
+
+def test_removing_the_last_way_of_ones_own_says_what_the_router_goes_on_with(owner: FlaskClient, daemon: Daemon) -> None:
+    said = "It is the last one of your own."
+    assert said not in owner.get("/remove?name=home").text
+    daemon.change(transports=[transport("home"), transport("No server", builtin=True)])
+    assert said in owner.get("/remove?name=home").text
+    daemon.change(subscriptions=[subscription("Aunt")])
+    assert said not in owner.get("/remove?name=home").text, "beside a subscription nothing goes straight out"
 
 
 def test_removing_a_way_without_a_server_names_no_server_and_no_link(owner: FlaskClient, daemon: Daemon) -> None:
