@@ -172,9 +172,7 @@ def _news(before: State, after: State, settings: Settings | None) -> list[tuple[
     lines = []
     nodes = {name for name, entry in settings.transports.items() if entry.group} if settings else set()
     if before.active != after.active:
-        lines.append(
-            ("switch", f"now through {after.active}" if after.active else "no way out: the household is refused")
-        )
+        lines.append(("switch", _through(after.active, settings)))
     for name, health in after.health.items():
         was = before.health.get(name)
         if isinstance(health, Down) and not isinstance(was, Down) and (name not in nodes or isinstance(was, Up)):
@@ -187,3 +185,10 @@ def _news(before: State, after: State, settings: Settings | None) -> list[tuple[
         if before.faults.get(what) != error:
             lines.append((what, error))
     return lines
+
+
+def _through(name: str | None, settings: Settings | None) -> str:
+    if name is None:
+        return "no way out: the household is refused"
+    entry = settings.transports.get(name) if settings else None
+    return f"now through {name}" + (", straight out" if entry and entry.transport.carries.straight else "")

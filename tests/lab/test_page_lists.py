@@ -150,7 +150,9 @@ def test_with_nobody_in_between_the_page_says_what_that_means(lab: Lab) -> None:
         page.get("/")
         page.post("/use", name="Again")
         box.wait_open("Again")
-        assert "Again" in said(page, "/history")
+        history = said(page, "/history")
+        assert "now through Again, straight out" in history and "Works: Again" in history
+        assert re.search(r"now through ss (?!, straight)", history)
 
 
 def test_who_removes_his_last_way_out_is_told_that_the_router_goes_on_with_its_own(lab: Lab) -> None:

@@ -116,6 +116,16 @@ def test_a_paste_that_the_daemon_refuses_is_not_lost(owner: FlaskClient, daemon:
     assert "too many at once" in answer.text and "ss://one" in answer.text
 
 
+def test_the_history_says_of_each_line_what_it_is_about(owner: FlaskClient, daemon: Daemon) -> None:
+    lines = (("up", "home"), ("down", "cousin: timed out"), ("switch", "now through home"), ("of-tomorrow", "a thing"))
+    daemon.journal = [{"at": "2026-01-01T00:00:00Z", "kind": kind, "text": told} for kind, told in lines]
+    page = owner.get("/history").text
+    said = re.findall(r"</time> (.*)</li>", page)
+    assert {re.sub("</?bdi>", "", each).strip() for each in said} == {
+        "Works: home", "Does not work: cousin: timed out", "now through home", "a thing",
+    }
+
+
 def test_pasting_nothing_is_told(owner: FlaskClient, daemon: Daemon) -> None:
     assert "Paste a link" in post(owner, "/add", "/add", pasted="  ").text
     assert daemon.calls == []
