@@ -114,11 +114,9 @@ def test_a_node_of_a_list_has_no_button_that_could_not_work(lab: Lab, panel: Pan
 
 def test_where_nothing_is_up_the_owner_pastes_the_list_itself(lab: Lab, panel: Panel) -> None:
     panel.say("list", "\n".join(nodes(lab)))
-    with Box(lab, [], extra="") as box, page_of(lab, box) as page:
-        box.config.write_text(box.config.read_text().replace("[policy]", "[policy]\nbuiltin = false"))
-        box.ask("POST", "/reload", {})
-        box.ask("POST", "/subscriptions", {"name": "Aunt", "url": panel.url}, 40)
-        asked = len(panel.requests())
+    asked = len(panel.requests())
+    subscribed = f'[[subscription]]\nname = "Aunt"\nurl = "{panel.url}"\n'
+    with Box(lab, [], extra=subscribed) as box, page_of(lab, box) as page:
         waits_for(page, "Nothing works yet that its list could be fetched through")
         page.get("/lists/paste?name=Aunt")
         wrong = page.post("/lists/paste", name="Aunt", pasted="<html>renew your plan</html>")
