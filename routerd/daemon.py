@@ -65,7 +65,7 @@ class Daemon:
     def __post_init__(self) -> None:
         self.world = World(self.put, self.file.state)
         self.memory = Memory(self.file.state)
-        self.feeds = Feeds(self.file.state / "subscriptions", self._renewed, self.note)
+        self.feeds = Feeds(self.file.state / "subscriptions", self._renewed, self._tell, self.note)
         self.bridges = BridgeFeed(self.file.state / "bridges.json", self._renewed, self.note)
         self.state = self.memory.recall()
 
@@ -125,6 +125,9 @@ class Daemon:
         self.feeds.apply(way, shown.resolvers)
         self.bridges.apply(self.settings, self.state, way, shown.resolvers)
         self.beat()
+        self._tell()
+
+    def _tell(self) -> None:
         for tell in tuple(self.listeners):
             tell()
 
