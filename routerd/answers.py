@@ -206,7 +206,7 @@ async def _update(daemon: Daemon, path: dict[str, str], body: Body) -> tuple[int
     if text := await _list_in(body, name):
         await daemon.feeds.seed(name, text)
     elif error := await daemon.feeds.update(name):
-        raise ApiError(502, "subscription", f"{name}: {error}; the list before stays in use")
+        raise ApiError(502, "subscription", f"{name}: {error.rstrip('.')}; the list before stays in use")
     return 200, {"name": name}
 
 

@@ -65,7 +65,7 @@ class Daemon:
     def __post_init__(self) -> None:
         self.world = World(self.put, self.file.state)
         self.memory = Memory(self.file.state)
-        self.feeds = Feeds(self.file.state / "subscriptions", self._renewed, self.note)
+        self.feeds = Feeds(self.file.state / "subscriptions", self._renewed, self._tell, self.note)
         self.bridges = BridgeFeed(self.file.state / "bridges.json", self._renewed, self.note)
         self.state = self.memory.recall()
 
@@ -125,6 +125,9 @@ class Daemon:
         self.feeds.apply(way, shown.resolvers)
         self.bridges.apply(self.settings, self.state, way, shown.resolvers)
         self.beat()
+        self._tell()
+
+    def _tell(self) -> None:
         for tell in tuple(self.listeners):
             tell()
 
@@ -172,9 +175,7 @@ def _news(before: State, after: State, settings: Settings | None) -> list[tuple[
     lines = []
     nodes = {name for name, entry in settings.transports.items() if entry.group} if settings else set()
     if before.active != after.active:
-        lines.append(
-            ("switch", f"now through {after.active}" if after.active else "no way out: the household is refused")
-        )
+        lines.append(("switch", _through(after.active, settings)))
     for name, health in after.health.items():
         was = before.health.get(name)
         if isinstance(health, Down) and not isinstance(was, Down) and (name not in nodes or isinstance(was, Up)):
@@ -187,3 +188,10 @@ def _news(before: State, after: State, settings: Settings | None) -> list[tuple[
         if before.faults.get(what) != error:
             lines.append((what, error))
     return lines
+
+
+def _through(name: str | None, settings: Settings | None) -> str:
+    if name is None:
+        return "no way out: the household is refused"
+    entry = settings.transports.get(name) if settings else None
+    return f"now through {name}" + (", straight out" if entry and entry.transport.carries.straight else "")

@@ -47,11 +47,18 @@ class _Feed:
 
 
 class Feeds:
-    """`renewed` is called when the nodes are others; `note` gets lines for the journal."""
+    """`renewed` is called when the nodes are others, `told` when a report is; `note` gets lines for the journal."""
 
-    def __init__(self, folder: Path, renewed: Callable[[], None], note: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        renewed: Callable[[], None],
+        told: Callable[[], None],
+        note: Callable[[str, str], None],
+    ) -> None:
         self._folder = folder
         self._renewed = renewed
+        self._told = told
         self._note = note
         self._feeds: dict[str, _Feed] = {}
         self._way: tuple[int, int] | None = None  # the slot to ask through, and how many resolvers there are
@@ -117,6 +124,7 @@ class Feeds:
             except (ProbeError, Refusal) as e:
                 feed.error, feed.failures = str(e), feed.failures + 1
                 self._note("subscription", f"{feed.asked.name}: {e}")
+            self._told()
             return feed.error
 
     async def _fetch(self, feed: _Feed, slot: int, resolvers: int) -> None:
@@ -162,6 +170,7 @@ class Feeds:
         feed.latest, feed.pending = differences(feed.nodes, nodes), None
         before, feed.nodes, feed.rejected = feed.nodes, nodes, listed.rejected
         self._keep(feed, copy)
+        self._told()
         if before != nodes:
             self._note("subscription", f"{feed.asked.name}: {_counted(feed.latest)}")
             self._renewed()

@@ -153,7 +153,8 @@ def phase_of(settings: Settings | None, state: State) -> Phase:
 def _transports(settings: Settings, state: State, traffic: Mapping[str, tuple[int, int]]) -> Iterator[TransportStatus]:
     for name, entry in settings.transports.items():
         if not entry.group or _runs(state, name):
-            yield _transport(state, entry, traffic.get(name, (0, 0)), _kept_waiting(settings, state, entry))
+            shown = _transport(state, entry, traffic.get(name, (0, 0)), _kept_waiting(settings, state, entry))
+            yield replace(shown, builtin=settings.own_ladder and not entry.group)
 
 
 def _kept_waiting(settings: Settings, state: State, entry: Entry) -> str:
@@ -178,6 +179,7 @@ def _transport(state: State, entry: Entry, traffic: tuple[int, int], waiting: st
         bytes_down=traffic[1],
         udp=able.udp and carries(health, "udp"),
         ipv6=able.ipv6 and entry.ipv6 and carries(health, "ipv6"),
+        subscription=entry.group or None,
     )
 
 

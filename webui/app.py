@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from webui.daemon import DaemonError, Unreachable
 from webui.gate import BODY_LIMIT, HEADERS, finish, form_token, guard
+from webui.lists import lists
 from webui.live import live
 from webui.pages import pages
 from webui.parts import Parts
@@ -32,7 +33,7 @@ def create_app(parts: Parts) -> Flask:
     app.extensions["parts"] = parts
     app.before_request(guard)
     app.after_request(finish)
-    for blueprint in (signin, pages, live):
+    for blueprint in (signin, pages, lists, live):
         app.register_blueprint(blueprint)
     app.jinja_env.globals.update(t=text, t_or=text_or, form_token=form_token)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 CALL_SECONDS = 10.0
+FETCH_SECONDS = 40.0  # the daemon gives up a list that drips after 20 s, and may wait for one fetch before its own
 STREAM_SILENCE_SECONDS = 40.0  # the daemon's heartbeat comes every 15 s
 
 
@@ -93,12 +94,25 @@ class Daemon:
         """Its name: the list's host, or that with a number."""
         return str(self._call("POST", "/subscriptions", {"url": address}).get("name", ""))
 
+    def update(self, name: str) -> None:
+        """Fetches a list anew, and waits for it."""
+        self._call("POST", _of("subscriptions", name, "update"), {}, FETCH_SECONDS)
+
+    def hand_over(self, name: str, text: str) -> None:
+        """The list itself, where it cannot be fetched."""
+        self._call("POST", _of("subscriptions", name, "update"), {"text": text}, FETCH_SECONDS)
+
+    def confirm(self, name: str) -> None:
+        self._call("POST", _of("subscriptions", name, "confirm"), {})
+
+    def unsubscribe(self, name: str) -> None:
+        self._call("DELETE", _of("subscriptions", name))
+
     def remove(self, name: str) -> None:
-        self._call("DELETE", f"/transports/{quote(name, safe='')}")
+        self._call("DELETE", _of("transports", name))
 
     def enable(self, name: str, wanted: bool) -> None:
-        verb = "enable" if wanted else "disable"
-        self._call("POST", f"/transports/{quote(name, safe='')}/{verb}", {})
+        self._call("POST", _of("transports", name, "enable" if wanted else "disable"), {})
 
     def events(self) -> Iterator[tuple[str, str]]:
         """(event, data) as they come; ("", "") for a heartbeat. Ends when the daemon hangs up."""
@@ -113,8 +127,10 @@ class Daemon:
             except (OSError, http.client.HTTPException) as error:
                 raise Unreachable(str(error)) from error
 
-    def _call(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
-        connection = _UnixConnection(self._path, self._timeout)
+    def _call(
+        self, method: str, path: str, body: dict[str, object] | None = None, seconds: float = 0.0
+    ) -> dict[str, object]:
+        connection = _UnixConnection(self._path, max(seconds, self._timeout))
         payload = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
         with closing(connection):
@@ -125,6 +141,10 @@ class Daemon:
             except (OSError, http.client.HTTPException) as error:
                 raise Unreachable(str(error)) from error
         return _judge(answer.status, raw)
+
+
+def _of(kind: str, name: str, *verb: str) -> str:
+    return "/".join(("", kind, quote(name, safe=""), *verb))
 
 
 def _judge(status: int, raw: bytes) -> dict[str, object]:

@@ -1,17 +1,19 @@
 """The owner's pages. A form does one verb of the API and comes back to the dashboard with one sentence."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address
 
-from flask import Blueprint, abort, g, redirect, render_template, request
+from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from webui.daemon import Daemon, DaemonError, Imported, Unreachable
+from webui.daemon import Daemon, DaemonError, Imported
 from webui.live import current_status
 from webui.parts import parts
-from webui.sessions import Session
-from webui.status import Status, Transport, journal
+from webui.status import journal
 from webui.texts import text
+from webui.verbs import do, session, take_notice
+
+NOBODY = (None, "", str(IPv4Address(0)))  # of a kind that has no server to speak of
 
 pages = Blueprint("pages", __name__)
 
@@ -20,7 +22,7 @@ pages = Blueprint("pages", __name__)
 def dashboard() -> ResponseReturnValue:
     status = current_status(parts())
     code = 503 if status.phase == "unreachable" else 200
-    return render_template("dashboard.html", status=status, notice=_take_notice()), code
+    return render_template("dashboard.html", status=status, notice=take_notice()), code
 
 
 @pages.get("/history")
@@ -31,43 +33,46 @@ def history() -> ResponseReturnValue:
 @pages.post("/use")
 def use() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.use(name), "did_use", name)
+    return do(lambda daemon: daemon.use(name), "did_use", name)
 
 
 @pages.post("/auto")
 def auto() -> ResponseReturnValue:
-    return _do(lambda daemon: daemon.auto(), "did_auto")
+    return do(lambda daemon: daemon.auto(), "did_auto")
 
 
 @pages.post("/try-next")
 def try_next() -> ResponseReturnValue:
-    return _do(lambda daemon: daemon.try_next(), "did_try_next")
+    return do(lambda daemon: daemon.try_next(), "did_try_next")
 
 
 @pages.post("/enable")
 def enable() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.enable(name, True), "did_enable", name)
+    return do(lambda daemon: daemon.enable(name, True), "did_enable", name)
 
 
 @pages.post("/disable")
 def disable() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.enable(name, False), "did_disable", name)
+    return do(lambda daemon: daemon.enable(name, False), "did_disable", name)
 
 
 @pages.get("/remove")
 def remove_page() -> ResponseReturnValue:
-    transport = _find(current_status(parts()), request.args.get("name", ""))
+    status = current_status(parts())
+    own = [each for each in status.transports if not each.subscription and not each.builtin]
+    transport = next((each for each in own if each.name == request.args.get("name", "")), None)
     if transport is None:
         abort(404)
-    return render_template("remove.html", transport=replace(transport, server=_server(transport.name)))
+    last = len(own) == 1 and not status.subscriptions
+    return render_template("remove.html", transport=replace(transport, server=_server(transport.name)), last=last)
 
 
 @pages.post("/remove")
 def remove() -> ResponseReturnValue:
     name = request.form.get("name", "")
-    return _do(lambda daemon: daemon.remove(name), "did_remove", name)
+    return do(lambda daemon: daemon.remove(name), "did_remove", name)
 
 
 @pages.get("/add")
@@ -83,7 +88,7 @@ def add() -> ResponseReturnValue:
     told = [text("did_add", name=", ".join(found.added))] if found.added else []
     told += [text("did_subscribe", name=each) for each in found.lists]
     if told and not found.rejected:
-        _session().notice = ("ok", " ".join(told))
+        session().notice = ("ok", " ".join(told))
         return redirect("/", 303)
     left = "\n".join(line for line, _ in found.rejected)
     reasons = [reason for _, reason in found.rejected] or [text("nothing_pasted")]
@@ -107,36 +112,8 @@ def _imported(daemon: Daemon, pasted: str, name: str) -> Imported:
     return Imported(found.added, tuple(lists), tuple(rejected))
 
 
-def _do(verb: Callable[[Daemon], None], done: str, name: str = "") -> ResponseReturnValue:
-    session = _session()
-    try:
-        verb(parts().daemon)
-        session.notice = ("ok", text(done, name=name))
-    except DaemonError as error:
-        session.notice = ("error", error.message or text("refused"))
-    except Unreachable:
-        session.notice = ("error", text("not_done_unreachable"))
-    return redirect("/", 303)
-
-
-def _find(status: Status, name: str) -> Transport | None:
-    return next((each for each in status.transports if each.name == name), None)
-
-
 def _server(name: str) -> str:
     for each in parts().daemon.transports():
-        if isinstance(each, dict) and each.get("name") == name and each.get("server"):
+        if isinstance(each, dict) and each.get("name") == name and each.get("server") not in NOBODY:
             return str(each["server"])
     return ""
-
-
-def _take_notice() -> tuple[str, str] | None:
-    session = _session()
-    notice, session.notice = session.notice, None
-    return notice
-
-
-def _session() -> Session:
-    session = g.session
-    assert isinstance(session, Session)
-    return session

@@ -5,9 +5,13 @@ The page must come up whatever the daemon says; a word it does not know never be
 
 from dataclasses import dataclass
 
+from webui.lenient import count, dicts, one_of, words
+from webui.subscription import Subscription, subscription
+
 PHASES = ("open", "switching", "blocked", "offline", "closed")
 STATES = ("up", "suspect", "down", "starting", "disabled")
 SEVERITIES = ("info", "warning", "error")
+STRAIGHT = "desync"  # the one kind with nobody in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class Transport:
     last_error: str
     server: str = ""
     active: bool = False
+    subscription: str = ""
+    builtin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,12 @@ class Status:
     since: str = ""
     transports: tuple[Transport, ...] = ()
     problems: tuple[Problem, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+
+    @property
+    def straight(self) -> bool:
+        """What carries the household has nobody in between."""
+        return any(each.active and each.kind == STRAIGHT for each in self.transports)
 
 
 UNREACHABLE = Status("unreachable")
@@ -49,47 +61,37 @@ def parse(raw: dict[str, object]) -> Status:
     active = raw.get("active")
     name = active if isinstance(active, str) else None
     return Status(
-        phase=_one_of(raw.get("phase"), PHASES, "closed"),
+        phase=one_of(raw.get("phase"), PHASES, "closed"),
         manual=raw.get("mode") == "manual",
         active=name,
-        since=_text(raw.get("since")),
-        transports=tuple(_transport(item, name) for item in _dicts(raw.get("transports"))),
-        problems=tuple(_problem(item) for item in _dicts(raw.get("problems"))),
+        since=words(raw.get("since")),
+        transports=tuple(_transport(item, name) for item in dicts(raw.get("transports"))),
+        problems=tuple(_problem(item) for item in dicts(raw.get("problems"))),
+        subscriptions=tuple(subscription(item) for item in dicts(raw.get("subscriptions"))),
     )
 
 
 def journal(raw: list[object]) -> list[tuple[str, str, str]]:
     """(at, kind, text), newest first."""
-    entries = [(_text(item.get("at")), _text(item.get("kind")), _text(item.get("text"))) for item in _dicts(raw)]
+    entries = [(words(item.get("at")), words(item.get("kind")), words(item.get("text"))) for item in dicts(raw)]
     return sorted(entries, key=lambda entry: entry[0], reverse=True)
 
 
 def _transport(raw: dict[str, object], active: str | None) -> Transport:
-    latency = raw.get("latency_ms")
-    name = _text(raw.get("name"))
+    name = words(raw.get("name"))
     return Transport(
         name=name,
-        kind=_text(raw.get("kind")),
-        state=_one_of(raw.get("state"), STATES, "down"),
-        latency_ms=round(latency) if isinstance(latency, (int, float)) and 0 <= latency < 1e6 else None,
+        kind=words(raw.get("kind")),
+        state=one_of(raw.get("state"), STATES, "down"),
+        latency_ms=count(raw.get("latency_ms"), 1_000_000),
         warm=raw.get("warm") is True,
-        last_error=_text(raw.get("last_error")),
+        last_error=words(raw.get("last_error")),
         active=name == active,
+        subscription=words(raw.get("subscription")),
+        builtin=raw.get("builtin") is True,
     )
 
 
 def _problem(raw: dict[str, object]) -> Problem:
-    severity = _one_of(raw.get("severity"), SEVERITIES, "warning")
-    return Problem(_text(raw.get("code")), severity, _text(raw.get("title")), _text(raw.get("cure")))
-
-
-def _dicts(raw: object) -> list[dict[str, object]]:
-    return [item for item in raw if isinstance(item, dict)] if isinstance(raw, list) else []
-
-
-def _text(raw: object) -> str:
-    return raw if isinstance(raw, str) else ""
-
-
-def _one_of(raw: object, allowed: tuple[str, ...], otherwise: str) -> str:
-    return raw if isinstance(raw, str) and raw in allowed else otherwise
+    severity = one_of(raw.get("severity"), SEVERITIES, "warning")
+    return Problem(words(raw.get("code")), severity, words(raw.get("title")), words(raw.get("cure")))

@@ -16,6 +16,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class TransportStatus:
+    """`subscription`: whose list it comes from. `builtin`: nobody wrote it down. Neither can be removed by itself."""
+
     name: str
     kind: str
     state: Literal["up", "suspect", "down", "starting", "disabled"]
@@ -26,6 +28,8 @@ class TransportStatus:
     bytes_down: int
     udp: bool
     ipv6: bool
+    subscription: str | None = None
+    builtin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

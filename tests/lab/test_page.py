@@ -1,44 +1,17 @@
 """The page, as the household's phone sees it: the real page on the real daemon, from the LAN and never from the WAN."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from .box import Box
 from .lab import Lab
-from .net import wait_until
+from .owner import Browser, page_of
 
-ORIGIN = "http://192.168.77.1:8080"
-PASSWORD = "long enough for this test"
 TRANSPORTS = ["ss2022", "hysteria2"]
-
-
-@dataclass(slots=True)
-class Browser:
-    """curl with cookies and the form's token, from the phone."""
-
-    lab: Lab
-    jar: Path
-    token: str = field(default="")
-
-    def get(self, path: str) -> str:
-        return self._fetch(path)
-
-    def post(self, path: str, **fields: str) -> str:
-        data = [part for key, value in {"token": self.token, **fields}.items() for part in ("--data-urlencode", f"{key}={value}")]
-        return self._fetch(path, "-H", f"Origin: {ORIGIN}", *data)
-
-    def _fetch(self, path: str, *more: str) -> str:
-        jar = ["-b", str(self.jar), "-c", str(self.jar)]
-        page = self.lab.phone.run(["curl", "-sS", "-i", "-m", "10", *jar, *more, f"{ORIGIN}{path}"]).stdout
-        if found := re.search(r'name="token" value="([^"]+)"', page):
-            self.token = found[1]
-        return page
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +29,8 @@ def box(lab: Lab) -> Iterator[Box]:
 
 @pytest.fixture(scope="module")
 def page(lab: Lab, box: Box) -> Iterator[Browser]:
-    state = box.folder / "web"
-    argv = [sys.executable, "-m", "webui", "--listen", "0.0.0.0:8080", "--listen", "[::]:8080"]
-    process = lab.router.popen([*argv, "--socket", str(box.socket), "--state-dir", str(state)], log="web", cwd=Path.cwd())
-    wait_until(lambda: lab.router.listens("tcp", 8080), 10, "the page listens")
-    browser = Browser(lab, box.folder / "jar")
-    browser.get("/setup")
-    done = browser.post("/setup", secret=(state / "setup-secret").read_text().strip(), password=PASSWORD, again=PASSWORD)
-    assert done.startswith("HTTP/1.1 303"), done
-    yield browser
-    process.terminate()
-    process.wait(10)
+    with page_of(lab, box) as browser:
+        yield browser
 
 
 def test_the_page_says_that_the_household_is_through(page: Browser) -> None:

@@ -170,6 +170,30 @@ def test_other_nodes_wait_for_the_owners_word_when_he_asks_for_that(lab: Lab, pa
     assert "error" in home.ask("POST", "/subscriptions/Aunt/confirm")
 
 
+def test_who_listens_hears_at_once_of_each_list_that_came_or_did_not(lab: Lab, panel: Panel, home: Box) -> None:
+    """Six times: now and then something else happens, and he hears of it with that."""
+    panel.say("list", "\n".join(alive(lab)[:3]))
+    subscribe(home, panel)
+    home.wait_warm(3)
+    argv = ["curl", "-sSN", "--unix-socket", str(home.socket), "http://box/events"]
+    file = lab.router.directory / "events.log"
+    with lab.router.popen(argv, log="events") as listening:
+        try:
+            wait_until(lambda: file.exists() and "event: status" in file.read_text(), 5, "it listens")
+            for mode, word in [("status 403", '"last_error": "'), ("list", '"last_error": null')] * 3:
+                panel.say(mode)
+                update(home)
+                wait_until(lambda: told_last(file, word), 0.5, f"{mode}: {word}")
+        finally:
+            listening.kill()
+
+
+def told_last(events: Path, word: str) -> bool:
+    """Of the subscription, in the last Status whole."""
+    status = [line for line in events.read_text().split("\n\n")[:-1] if line.startswith("event: status")][-1]
+    return word in status.partition('"subscriptions"')[2]
+
+
 def test_a_switch_to_a_node_carries_the_household_when_the_transport_is_gone(lab: Lab, panel: Panel, home: Box) -> None:
     panel.say("list", "\n".join(n for n in alive(lab) if n.startswith("ss://")))
     subscribe(home, panel)

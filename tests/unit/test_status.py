@@ -202,6 +202,16 @@ def test_of_a_subscriptions_nodes_those_that_run_are_shown_and_all_are_counted()
     assert (found.subscriptions[0].up, found.subscriptions[0].failed) == (1, 1)
 
 
+def test_whoever_looks_knows_what_cannot_be_removed_by_itself() -> None:
+    def told(settings: Settings) -> list[tuple[str, str | None, bool]]:
+        shown = seen(State(health={"a": Up(0, 1), "Aunt/x": Up(0, 1)}, active="a"), settings=settings).transports
+        return [(t.name, t.subscription, t.builtin) for t in shown]
+
+    assert told(SUBSCRIBED) == [("a", None, False), ("b", None, False), ("Aunt/x", "Aunt", False)]
+    laddered = told(replace(SUBSCRIBED, own_ladder=True))
+    assert laddered == [("a", None, True), ("b", None, True), ("Aunt/x", "Aunt", False)]
+
+
 def test_that_one_node_of_many_does_not_work_is_no_problem_that_none_does_is_one() -> None:
     one = State(health={"a": Up(0, 1), "Aunt/x": Up(0, 1), "Aunt/y": REST}, active="a")
     none = replace(one, health={"a": Up(0, 1), "Aunt/x": Starting(0, 1, True), "Aunt/y": REST})

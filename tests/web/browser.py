@@ -100,6 +100,7 @@ class Browser:
 
     def tap(self, selector: str) -> None:
         found = f"document.querySelector({json.dumps(selector)})"
+        self.wait(f"document.readyState === 'complete' && !!{found}")  # until its style is there, things move
         self.run(f"{found}.scrollIntoView({{block: 'center'}})")
         place = self.run(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({found}.getBoundingClientRect())")
         for kind in ("mousePressed", "mouseReleased"):

@@ -40,6 +40,18 @@ def status(*transports: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**told, "transports": list(transports), "problems": [], **more}
 
 
+def subscription(name: str, **more: Any) -> dict[str, Any]:
+    row = {"name": name, "host": "panel.example", "title": "", "nodes": 12, "up": 2, "failed": 3, "rejected": 0}
+    told = {"used_bytes": 3 * 10**9, "total_bytes": 10**10, "expires": "2031-05-06T00:00:00Z"}
+    held = {"updated": "2026-01-01T00:00:00Z", "last_error": None, "waits": False, "expired": False}
+    return {**row, **told, **held, "latest": {"added": [], "removed": [], "changed": []}, "pending": None, **more}
+
+
+def news(name: str, added: int, removed: int, changed: int = 0) -> dict[str, list[str]]:
+    rows = {"added": ("new", added), "removed": ("old", removed), "changed": ("other", changed)}
+    return {key: [f"{name}/{word} {n}" for n in range(1, count + 1)] for key, (word, count) in rows.items()}
+
+
 class Daemon:
     """What was asked (`calls`), what is answered (`status`, `found` by an import, `refuse`), what is told to all who listen (`change`)."""
 
@@ -79,12 +91,12 @@ class Daemon:
                 return 200, {}
             case "POST", "/auto" | "/try-next":
                 return 200, {}
-        known = method == "DELETE" or re.search(r"/(enable|disable)$", path)
+        known = method == "DELETE" or re.search(r"/(enable|disable|update|confirm)$", path)
         return (200, {}) if known else (404, {"error": {"code": "not_found", "message": "no such thing"}})
 
     def _listed(self, each: dict[str, Any]) -> dict[str, Any]:
         enabled = each["state"] != "disabled"
-        return {"name": each["name"], "kind": each["kind"], "enabled": enabled, "server": "192.0.2.9", "port": 443}
+        return {"name": each["name"], "kind": each["kind"], "enabled": enabled, "server": each.get("server", "192.0.2.9"), "port": 443}
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from browser import Browser
-from conftest import PASSWORD, QUICK_HASH, Daemon, transport
+from conftest import PASSWORD, QUICK_HASH, Daemon, news, subscription, transport
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("chromium"), reason="Debian package chromium is not installed"),
@@ -37,6 +37,24 @@ CLOCK = {
     "severity": "warning",
     "title": "The clock may be wrong",
     "cure": "Leave the router on for ten minutes.",
+}
+LONG = "An-extraordinarily-long-name-without-any-blank-that-somebody-gave-it"
+WAITING = {"waits": True, "nodes": 0, "up": 0, "failed": 0, "updated": None, "used_bytes": None, "total_bytes": None, "expires": None}
+LISTS = {
+    "fine": subscription("Aunt", title="\U0001f30d Aunt’s"),
+    "expired": subscription("panel.example", nodes=160, up=1, failed=60, expired=True, expires="2025-03-01T00:00:00Z"),
+    "spent": subscription("Used", used_bytes=10**10, expired=True),
+    "waiting": subscription("Uncle", **WAITING),
+    "pending": subscription("Cousin", pending=news("Cousin", 17, 2, 1)),
+    "failed": subscription("Work", last_error="it did not answer within 20 s", rejected=3),
+    "long": subscription(LONG, host=f"{LONG}.example"[:60], title=LONG, pending={"added": [f"{LONG} {LONG}"] * 7}),
+    "rtl": subscription("خاله مریم \U0001f1ee\U0001f1f7", title="سرویس ما – VIP (2)", pending={"added": ["آلمان 1", "🇩🇪 DE"]}),
+}
+STRAIGHT = {
+    "code": "straight",
+    "severity": "warning",
+    "title": "What you visit is reached straight from your own address, and your provider sees where to (No server)",
+    "cure": "Add a transport, if that may harm you; see docs/desync.md",
 }
 
 
@@ -109,7 +127,7 @@ def test_a_parent_signs_in_sees_changes_live_and_switches(browser: Browser, daem
     browser.wait_for_text("Leaving this way")
     assert daemon.calls[-1] == ("POST", "/try-next", {})
     assert browser.complaints() == []
-    assert [url for url in browser.requested() if not url.startswith((URL, "data:,", "about:"))] == []
+    assert [url for url in browser.requested() if not url.startswith((URL, "data:", "about:"))] == []
 
 
 def daemon_hears(daemon: Daemon) -> None:
@@ -152,11 +170,12 @@ def test_a_hostile_name_stays_text_in_the_browser(browser: Browser, daemon: Daem
 def test_nothing_is_wider_than_the_phone_and_every_button_fits_a_thumb(
     browser: Browser, daemon: Daemon, width: int
 ) -> None:
-    long = "An-extraordinarily-long-name-without-any-blank-that-somebody-gave-it"
-    daemon.status["transports"] = [*WAYS, transport(long, "down", last_error=long * 3)]
+    daemon.status["transports"] = [*WAYS, transport(LONG, "down", last_error=LONG * 3)]
+    daemon.status["subscriptions"] = list(LISTS.values())
     sign_in(browser)
     browser.phone(width)
-    for page in ("/", "/add", "/history", "/password", "/remove?name=Home"):
+    lists = ("/lists", f"/lists/paste?name={LONG}", f"/lists/remove?name={LONG}")
+    for page in ("/", "/add", "/history", "/password", "/remove?name=Home", *lists):
         browser.open(URL + page)
         assert browser.run("document.documentElement.scrollWidth") <= width, page
         small = "[...document.querySelectorAll('main button, main .button, summary')]"
@@ -207,6 +226,79 @@ def test_every_page_is_readable_and_photographed(browser: Browser, daemon: Daemo
     browser.picture(shots / f"empty-{tone}.png")
     assert browser.run(CONTRAST) == []
     assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_subscriptions_and_a_way_without_a_server_are_readable(
+    browser: Browser, daemon: Daemon, shots: Path, dark: bool
+) -> None:
+    tone = "dark" if dark else "light"
+    browser.phone(dark=dark)
+    sign_in(browser)
+    for state, one in {"none": None, **LISTS}.items():
+        daemon.change(subscriptions=[one] if one else [])
+        browser.open(f"{URL}/lists")
+        browser.picture(shots / f"lists-{state}-{tone}.png", whole=True)
+        assert browser.run(CONTRAST) == [], state
+    for page in ("paste", "remove"):
+        browser.open(f"{URL}/lists/{page}?name={LISTS['rtl']['name']}")
+        browser.picture(shots / f"lists-{page}-{tone}.png", whole=True)
+        assert browser.run(CONTRAST) == [], page
+    nobody = transport("No server", kind="desync", builtin=True, latency_ms=460)
+    missing = transport("Tor", "down", kind="tor", last_error="tor is not on this box; install Debian's package tor")
+    of_list = transport("Aunt/🇩🇪 Berlin", subscription="Aunt")
+    every = [nobody, missing, of_list]
+    daemon.change(transports=every, active="No server", problems=[STRAIGHT], subscriptions=[LISTS["fine"]])
+    browser.open(f"{URL}/")
+    browser.tap("summary[data-key='summary No server']")
+    browser.picture(shots / f"straight-{tone}.png", whole=True)
+    assert browser.run(CONTRAST) == []
+    assert browser.complaints() == []
+
+
+def test_a_parent_updates_a_subscription_sees_what_is_new_and_takes_it(browser: Browser, daemon: Daemon) -> None:
+    daemon.status["subscriptions"] = [LISTS["failed"]]
+    sign_in(browser)
+    browser.tap("[data-key=lists]")
+    browser.wait_for_text("did not answer within 20 s")
+    daemon_hears(daemon)
+    browser.run("window.sameDocument = true")
+    newer = subscription("Work", pending=news("Work", 17, 2))
+    daemon.change(subscriptions=[newer])
+    browser.wait_for_text("and 12 more")
+    assert browser.run("window.sameDocument") is True, "no reload: it came by the stream"
+    browser.tap("button[data-key='update Work']")
+    browser.wait_for_text("“Work” is up to date.")
+    browser.tap("button[data-key='confirm Work']")
+    browser.wait_for_text("The newer list of “Work” is in use.")
+    assert daemon.calls == [
+        ("POST", "/subscriptions/Work/update", {}),
+        ("POST", "/subscriptions/Work/confirm", {}),
+    ]
+    assert "2031" in browser.run("document.querySelector('time.day').innerText"), "a term has its year"
+    assert [url for url in browser.requested() if not url.startswith((URL, "data:", "about:"))] == []
+    assert browser.complaints() == []
+
+
+def test_without_script_a_list_is_pasted_and_a_subscription_removed(browser: Browser, daemon: Daemon) -> None:
+    daemon.status["subscriptions"] = [LISTS["waiting"]]
+    browser.script(False)
+    sign_in(browser)
+    browser.open(f"{URL}/lists")
+    browser.tap("[data-key='paste Uncle']")
+    browser.wait("!!document.querySelector('#pasted')")
+    browser.type("#pasted", "ss://one")
+    browser.tap("main button")
+    browser.wait_for_text("The list of “Uncle” is in use.")
+    browser.tap("summary[data-key='summary Uncle']")
+    browser.tap("[data-key='remove Uncle']")
+    browser.wait_for_text("Remove “Uncle”?")
+    browser.tap("main button")
+    browser.wait_for_text("“Uncle” is removed")
+    assert daemon.calls == [
+        ("POST", "/subscriptions/Uncle/update", {"text": "ss://one"}),
+        ("DELETE", "/subscriptions/Uncle", None),
+    ]
 
 
 def test_the_first_visit_asks_for_the_code_and_a_password(browser: Browser, tmp_path: Path, shots: Path) -> None:

@@ -9,6 +9,7 @@ from webui.gate import HEADERS, PUBLIC
 from webui.parts import Parts
 
 POSTS = ["/use", "/auto", "/try-next", "/enable", "/disable", "/remove", "/add", "/password", "/logout"]
+POSTS += ["/lists/update", "/lists/confirm", "/lists/paste", "/lists/remove"]
 
 
 def routes(app: Flask) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Daemon, post, transport
+from conftest import Daemon, post, subscription, transport
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -14,6 +14,13 @@ from webui.parts import Parts
 from webui.texts import catalogue
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+STRANGE_LISTS = {
+    "subscriptions": [
+        {"nodes": -3, "up": True, "used_bytes": 1e400, "total_bytes": 0, "pending": {"added": 7}},
+        {"name": "x", "nodes": "many", "total_bytes": 1 << 90, "pending": {"removed": [1, None]}},
+        "x",
+    ]
+}
 WEBUI = Path(wire.__file__).parent
 
 
@@ -109,6 +116,16 @@ def test_a_paste_that_the_daemon_refuses_is_not_lost(owner: FlaskClient, daemon:
     assert "too many at once" in answer.text and "ss://one" in answer.text
 
 
+def test_the_history_says_of_each_line_what_it_is_about(owner: FlaskClient, daemon: Daemon) -> None:
+    lines = (("up", "home"), ("down", "cousin: timed out"), ("switch", "now through home"), ("of-tomorrow", "a thing"))
+    daemon.journal = [{"at": "2026-01-01T00:00:00Z", "kind": kind, "text": told} for kind, told in lines]
+    page = owner.get("/history").text
+    said = re.findall(r"</time> (.*)</li>", page)
+    assert {re.sub("</?bdi>", "", each).strip() for each in said} == {
+        "Works: home", "Does not work: cousin: timed out", "now through home", "a thing",
+    }
+
+
 def test_pasting_nothing_is_told(owner: FlaskClient, daemon: Daemon) -> None:
     assert "Paste a link" in post(owner, "/add", "/add", pasted="  ").text
     assert daemon.calls == []
@@ -133,7 +150,12 @@ def test_hostile_words_of_the_daemon_are_text_on_every_page(owner: FlaskClient, 
     way = transport(EVIL, "down", kind=EVIL, last_error=EVIL, latency_ms=EVIL)
     daemon.change(active=EVIL, since=EVIL, phase="open", transports=[way, transport("b", EVIL)], problems=[problem])
     daemon.journal = [{"at": EVIL, "kind": EVIL, "text": EVIL}]
-    for page in ("/", "/live", "/history", "/remove?name=" + EVIL.replace("&", "%26")):
+    pending = {"added": [EVIL], "removed": [EVIL], "changed": [EVIL]}
+    told = {"host": EVIL, "title": EVIL, "expires": EVIL, "updated": EVIL, "last_error": EVIL, "pending": pending}
+    daemon.change(subscriptions=[subscription(EVIL, **told)])
+    asked = "?name=" + EVIL.replace("&", "%26")
+    pages = ("/", "/live", "/history", "/remove" + asked, "/lists", "/lists/remove" + asked, "/lists/paste" + asked)
+    for page in pages:
         answer = owner.get(page)
         assert answer.status_code == 200
         assert "&lt;script&gt;alert" in answer.text, page
@@ -148,22 +170,27 @@ def _first_picture(owner: FlaskClient) -> bytes:
     return next(stream)
 
 
-@pytest.mark.parametrize("strange", [{}, {"transports": "x", "problems": 3}, {"transports": [1, {"name": None}]}])
+@pytest.mark.parametrize("strange", [{}, {"transports": "x", "problems": 3}, {"transports": [1, {"name": None}]}, STRANGE_LISTS])
 def test_a_strange_status_still_gives_a_page(owner: FlaskClient, daemon: Daemon, strange: dict[str, object]) -> None:
     daemon.status = strange
     assert owner.get("/").status_code == 200
+    assert owner.get("/lists").status_code == 200
 
 
 def test_no_page_has_inline_script_or_style_or_fetches_from_elsewhere(owner: FlaskClient, daemon: Daemon) -> None:
     daemon.change(mode="manual", problems=[{"code": "x", "severity": "info", "title": "T", "cure": "C"}])
-    for page in ("/", "/add", "/history", "/password", "/remove?name=home", "/login", "/nothing"):
+    daemon.change(subscriptions=[subscription("Aunt")])
+    lists = ("/lists", "/lists/paste?name=Aunt", "/lists/remove?name=Aunt")
+    for page in ("/", "/add", "/history", "/password", "/remove?name=home", *lists, "/login", "/nothing"):
         html = owner.get(page, follow_redirects=True).text
         assert not re.search(r"<script(?! src=\"/static/)|<style|\sstyle=|\son[a-z]+=|javascript:", html), page
         assert not re.search(r"(src|href|action)=\"(https?:)?//", html), page
 
 
-def test_every_field_has_a_label(owner: FlaskClient, stranger: FlaskClient) -> None:
-    for client, page in ((owner, "/add"), (owner, "/password"), (stranger, "/login")):
+def test_every_field_has_a_label(owner: FlaskClient, stranger: FlaskClient, daemon: Daemon) -> None:
+    daemon.change(subscriptions=[subscription("Aunt")])
+    own = ("/add", "/password", "/lists/paste?name=Aunt")
+    for client, page in (*((owner, each) for each in own), (stranger, "/login")):
         html = client.get(page).text
         fields = re.findall(r"<(?:input|textarea) id=\"([^\"]+)\"", html)
         assert fields and set(fields) <= set(re.findall(r"<label for=\"([^\"]+)\"", html))
@@ -172,10 +199,11 @@ def test_every_field_has_a_label(owner: FlaskClient, stranger: FlaskClient) -> N
 def test_a_daemon_that_is_away_gives_a_clear_page_everywhere(owner: FlaskClient, own: Parts, daemon: Daemon) -> None:
     token = _token(owner)
     Path(daemon.path).unlink()
-    for page in ("/", "/history", "/remove?name=home"):
+    for page in ("/", "/history", "/remove?name=home", "/lists", "/lists/paste?name=Aunt", "/lists/remove?name=Aunt"):
         answer = owner.get(page)
         assert answer.status_code in (503, 404), page
     assert "does not answer" in owner.get("/").text
+    assert "does not answer" in owner.get("/lists").text
     assert "does not answer" in owner.get("/history").text
     headers = {"Origin": "http://localhost"}
     assert owner.post("/auto", data={"token": token}, headers=headers).status_code == 303

@@ -15,8 +15,9 @@
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       const today = at.toDateString() === new Date().toDateString();
-      const clock = { hour: "2-digit", minute: "2-digit" };
-      time.textContent = at.toLocaleString(document.documentElement.lang, today ? clock : { ...clock, day: "numeric", month: "short" });
+      const clock = time.classList.contains("day") ? {} : { hour: "2-digit", minute: "2-digit" };
+      const day = { day: "numeric", month: "short", ...(at.getFullYear() === new Date().getFullYear() && clock.hour ? {} : { year: "numeric" }) };
+      time.textContent = at.toLocaleString(document.documentElement.lang, today && clock.hour ? clock : { ...clock, ...day });
     }
   };
   localTimes(document);

@@ -6,6 +6,7 @@ A language brings its own direction (`dir`). A test compares the keys of all cat
 import json
 from functools import lru_cache
 from importlib.resources import files
+from unicodedata import bidirectional
 
 DEFAULT = "en"
 
@@ -17,7 +18,12 @@ def catalogue(language: str = DEFAULT) -> dict[str, str]:
 
 
 def text(key: str, **values: object) -> str:
-    return catalogue()[key].format_map(values)
+    return catalogue()[key].format_map({name: _apart(str(value)) for name, value in values.items()})
+
+
+def _apart(value: str) -> str:
+    """A name from right to left would take the words around it along: U+2068 and U+2069 keep it apart."""
+    return f"\u2068{value}\u2069" if any(bidirectional(each) in ("R", "AL") for each in value) else value
 
 
 def text_or(key: str, otherwise: str) -> str:
