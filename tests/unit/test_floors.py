@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
     {
-        *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
+        *("watchdog", "evidence", "alarms", "excuses", "rests", "ladder", "signals", "flows", "plan", "status", "render"),
+        *("settings", "transports", "links"),
         *("diagnosis", "problems", "clock", "search", "slots", "subscriptions", "table", "desync"),
         *("lease", "entries", "moat"),
     },
@@ -36,7 +37,11 @@ MAY_USE = {
     "slots": {"settings"},
     "lease": {"settings"},
     "ladder": {"search", "settings"},
-    "watchdog": {"ladder", "lease", "settings", "slots"},
+    "excuses": {"ladder"},
+    "rests": {"ladder"},
+    "evidence": {"excuses", "ladder", "rests"},
+    "alarms": {"evidence", "excuses"},
+    "watchdog": {"alarms", "evidence", "excuses", "ladder", "lease", "rests", "settings", "slots"},
     "plan": {"ladder", "lease", "render", "settings", "slots", "subscriptions", "table", "transports"},
     "status": {"ladder", "lease", "settings", "problems"},
     "diagnosis": {"problems"},
