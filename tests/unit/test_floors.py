@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     },
     {"host", "probe", "desync programs"},
     {"daemon", "world", "timing", "file", "memory", "diagnose", "feeds", "bending", "bridgefeed"},
-    {"api", "answers", "__main__", "cli", "wire"},
+    {"api", "answers", "__main__", "cli", "commands", "wire"},
 ]
 PROGRAMS = {"worker", "seek", "search", "door"}  # of desync/: the rest of it is pure
 PURE = FLOORS[0] | FLOORS[1]
