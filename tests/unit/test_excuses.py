@@ -30,6 +30,12 @@ def test_patience_does_not_end_while_the_line_is_down() -> None:
     assert isinstance(state.health["a"], Starting)
 
 
+def test_one_that_was_starting_when_the_line_went_has_all_its_patience_when_it_is_back() -> None:
+    state = told(A, START, (1.0, WanChanged(False)), (PATIENCE * 3, WanChanged(True)), (PATIENCE * 4 - 0.1, Tick()))
+    assert state.health["a"] == Starting(PATIENCE * 3)
+    assert isinstance(told(A, (PATIENCE * 4, Tick()), state=state).health["a"], Down)
+
+
 def test_once_the_clock_is_set_what_had_failed_is_tried_as_for_the_first_time_and_what_works_is_left_alone() -> None:
     before = told(C, START, (1.0, good("a")), (1.1, Exited("b", "expired")), (1.2, Exited("b", "expired")))
     assert isinstance(before.health["b"], Down)
