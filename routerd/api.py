@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 import h11
 
-from routerd.answers import ROUTES, ApiError, Body, wanted
+from routerd.answers import ROUTES
+from routerd.answers.asked import ApiError, Body, wanted
 from routerd.bending import NoDesync, searched
 from routerd.daemon import Daemon
 from routerd.host.asking import Unheard

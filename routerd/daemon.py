@@ -20,7 +20,7 @@ from routerd.memory import Memory
 from routerd.model import ClockSet, Configured, Down, Drifted, Event, Misapplied, State, Status, Suspected, Tick, Up
 from routerd.plan import closed, covered_way, plan
 from routerd.settings import Settings
-from routerd.status import present, status
+from routerd.status import Beside, present, status
 from routerd.subscriptions import changed
 from routerd.table import SettingsError
 from routerd.watchdog import deadline, step, take
@@ -162,8 +162,8 @@ class Daemon:
     def status(self) -> Status:
         now = time.monotonic()
         lasting = {code: now - since for code, since in self.troubles.items()}
-        told = self.feeds.reports()
-        return status(self.settings, self.state, self.world.traffic(), self.started, __version__, lasting, told)
+        beside = Beside(self.started, self.world.traffic(), lasting, self.feeds.reports())
+        return status(self.settings, self.state, beside, __version__)
 
     def note(self, kind: str, text: str) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

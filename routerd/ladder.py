@@ -86,6 +86,12 @@ def best(settings: Settings, state: State, now: float) -> str | None:
     return min(better, key=lambda name: _rank(settings, ups, name, now)) if better else state.active
 
 
+def served_without(state: State, name: str) -> bool:
+    """Whether another one that is up, and goes without this one, may carry the household."""
+    ups = [other for other, h in state.health.items() if isinstance(h, Up) and state.wish in (None, other)]
+    return any(name not in (other, *state.beneath(other)) for other in ups)
+
+
 def carries(health: Health | None, what: Literal["udp", "ipv6"]) -> bool:
     """Unless it was seen not to."""
     return not isinstance(health, Up) or dict(health.lost).get(what, 0) < LOST

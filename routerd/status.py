@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -100,24 +100,26 @@ _OURS: Mapping[str, _Row] = {
 PROBLEMS: Mapping[str, Declared] = {**{code: Declared(*row) for code, row in _OURS.items()}, **VERDICTS}
 
 
-def status(
-    settings: Settings | None,
-    state: State,
-    traffic: Mapping[str, tuple[int, int]],
-    started: datetime,
-    version: str,
-    lasting: Mapping[str, float] | None = None,
-    told: Sequence[SubscriptionStatus] = (),
-) -> Status:
-    """`traffic`: bytes up and down of each transport. `started`: the wall-clock time of `state.since`.
-
-    `lasting`: for how many seconds each problem has been there; None: for ever. `told`: of each subscription, what its
-    provider says. Of its nodes those alone are shown that run.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What State does not hold. `started`: the wall-clock time of `state.since`. `traffic`: bytes up and down of each
+    transport. `lasting`: for how many seconds each problem has been there; None: for ever. `told`: of each
+    subscription, what its provider says.
     """
+
+    started: datetime
+    traffic: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    lasting: Mapping[str, float] | None = None
+    told: Sequence[SubscriptionStatus] = ()
+
+
+def status(settings: Settings | None, state: State, beside: Beside, version: str) -> Status:
+    """Of a subscription's nodes those alone are shown that run."""
     phase = phase_of(settings, state)
-    transports = tuple(_transports(settings, state, traffic)) if settings else ()
-    subscriptions = tuple(_subscription(settings, state, one) for one in told)
+    transports = tuple(_transports(settings, state, beside.traffic)) if settings else ()
+    subscriptions = tuple(_subscription(settings, state, one) for one in beside.told)
     problems = tuple(_problems(settings, state, phase, subscriptions))
+    lasting = beside.lasting
     since = {p.code: -(float("inf") if lasting is None else lasting.get(p.code, 0.0)) for p in problems}
     shown = visible(since, PROBLEMS, 0.0)
     return Status(
@@ -125,7 +127,7 @@ def status(
         phase=phase,
         mode="manual" if state.wish is not None else "auto",
         active=state.active,
-        since=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        since=beside.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         transports=transports,
         problems=tuple(p for p in problems if p.code in shown),
         subscriptions=subscriptions,

@@ -1,4 +1,4 @@
-"""The socket and the screen, for cli.py: what the daemon is asked, and how an answer is shown."""
+"""The socket and the screen, for routerctl: what the daemon is asked, and how an answer is shown."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from ipaddress import ip_address
 
+from routerd.desync.flow import Ask, Kind, Sign
 from routerd.desync.grammar import parse
 from routerd.desync.prior import QUIC
 from routerd.desync.steps import Strategy
-from routerd.desync.young import Ask, Kind, Sign
 
 MOST = 2048  # sites
 ENOUGH = 2  # failures in a row, after which what worked is searched for anew

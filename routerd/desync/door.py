@@ -16,8 +16,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from routerd.desync.choice import Choice
+from routerd.desync.flow import Ask
 from routerd.desync.search import Searches
-from routerd.desync.young import Ask
 
 NAME = "\0clearway-desync-{}"  # of a slot; abstract, so that it is of one network and leaves no file
 LONGEST = 2048  # bytes of a question

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from routerd.desync.choice import Choice
-from routerd.desync.young import Ask, Sign
+from routerd.desync.flow import Ask, Sign
 
 SEEK = Path(__file__).with_name("seek.py")
 MOST = 6  # at a time: a browser opens that many sites, and each costs some tries

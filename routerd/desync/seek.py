@@ -16,7 +16,7 @@ from typing import Any
 from routerd.desync.crawl import AT_ONCE, PLAIN, SECONDS, STAGGER, TRY, Crawl, Found, Try, ordered
 from routerd.desync.prior import HTTP, STRONG, TLS
 from routerd.model import TRIAL_PLAIN, mark
-from routerd.probe.https import Answer, ProbeError, fetch
+from routerd.probe.https import Answer, ProbeError, Terms, fetch
 from routerd.probe.lookup import lookup_at
 from routerd.probe.pages import download_once
 from routerd.probe.stages import connected, timed
@@ -139,7 +139,7 @@ async def _fetched(job: dict[str, Any], one: Try) -> Found:
     try:
         if scheme == "https" and job["sign"] in BULK:
             return await _enough(host, one.address, way)
-        answer = await fetch(f"{scheme}://{host}/", one.address, way, TRY, BODY)
+        answer = await fetch(f"{scheme}://{host}/", one.address, way, TRY, Terms(BODY))
     except ProbeError as e:
         return "bad" if e.met else "unreachable"
     return _judged(job, one, answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from routerd.model.event import Sign
@@ -91,3 +91,11 @@ class State:
     def beneath(self, name: str) -> tuple[str, ...]:
         """What `name` travels inside, the nearest first."""
         return beneath(self.via, name)
+
+    def having(self, health: Mapping[str, Health]) -> State:
+        """With these, and the others' health as it is."""
+        return replace(self, health=MappingProxyType({**self.health, **health}))
+
+    def saying(self, name: str, error: str) -> State:
+        """With this as its last error."""
+        return replace(self, errors=MappingProxyType({**self.errors, name: error}))

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from routerd.diagnosis import Evidence, Line, Stage, Through
+from routerd.diagnosis import Evidence, Line, Page, Stage, Through
 from routerd.model import mark
 from routerd.probe.https import ProbeError
 from routerd.probe.lookup import lookup
@@ -48,6 +48,7 @@ class Notes:
     words: dict[str, str] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     through: list[Through] = field(default_factory=list)
+    pages: dict[str, Page | None] = field(default_factory=dict)  # over plain HTTP, by field of Evidence
     detail: str = ""
 
     def add(self, field_: str, stage: str, way: str, seen: Seen) -> Seen:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from routerd.clock import Sample
 from routerd.host.clock import uptime
 from routerd.model import mark
-from routerd.probe.https import Answer, ProbeError, fetch
+from routerd.probe.https import Answer, ProbeError, Terms, fetch
 
 TIMEOUT = 4.0  # seconds; half of it is the most that a slow answer can be wrong by
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h); Python has no name for it
@@ -32,7 +32,7 @@ async def ask(sources: Iterable[str], slot: int) -> list[Sample]:
 async def _ask(source: str, slot: int) -> Sample:
     host = urlsplit(source).hostname or ""
     began = uptime()
-    answer = await fetch(source, host, mark(slot), TIMEOUT, trust=_context())
+    answer = await fetch(source, host, mark(slot), TIMEOUT, Terms(trust=_context()))
     middle = (began + uptime()) / 2
     return Sample(host, date_of(answer) + 0.5 - middle)  # it counts whole seconds, rounded down
 

@@ -33,29 +33,23 @@ async def examine(site: Site, around: Around) -> Notes:
         return notes
     names = Naming(site.host, around)
     await names.ask(notes)
-    pages: dict[str, Page | None] = {}
-    tasks: list[Awaitable[None]] = [_control(site, around, names, notes, pages)]
+    tasks: list[Awaitable[None]] = [_control(site, around, names, notes)]
     if around.direct is not None:
-        tasks += [
-            _experiment(site, around, around.direct, names, notes, pages),
-            look_at_line(around, around.direct, names, notes),
-        ]
+        tasks += [_experiment(site, around.direct, names, notes), look_at_line(around, around.direct, names, notes)]
     await asyncio.gather(*tasks)
-    _compare(notes, pages)
+    _compare(notes)
     return notes
 
 
-async def _experiment(
-    site: Site, around: Around, way: Way, names: Naming, notes: Notes, pages: dict[str, Page | None]
-) -> None:
+async def _experiment(site: Site, way: Way, names: Naming, notes: Notes) -> None:
     address, sent = names.address, mark(way.slot)
     if not address:
         return
     await asyncio.gather(
         _names(site, names, sent, notes),
         _tls(site, address, sent, next(iter(names.reference_hosts()), ""), notes),
-        _plain(site, address, way.name, sent, "http", notes, pages),
-        _udp(site, address, way.name, sent, "udp", notes),
+        _plain(site, address, way, notes),
+        _udp(site, address, way, notes),
     )
 
 
@@ -72,15 +66,13 @@ async def _tls(site: Site, address: str, sent: int, cover: str, notes: Notes) ->
         notes.detail = f"Directly: {seen.detail}." if not seen.ok else ""
 
 
-async def _plain(
-    site: Site, address: str, way: str, sent: int, field_: str, notes: Notes, pages: dict[str, Page | None]
-) -> None:
-    seen, pages[field_] = await plain(site.host, "/", address, sent)
-    notes.add(field_, "http", way, seen)
+async def _plain(site: Site, address: str, way: Way, notes: Notes) -> None:
+    seen, notes.pages["http"] = await plain(site.host, "/", address, mark(way.slot))
+    notes.add("http", "http", way.name, seen)
 
 
-async def _udp(site: Site, address: str, way: str, sent: int, field_: str, notes: Notes) -> None:
-    notes.add(field_, "quic", way, await quic(address, site.port, sent))
+async def _udp(site: Site, address: str, way: Way, notes: Notes) -> None:
+    notes.add("udp", "quic", way.name, await quic(address, site.port, mark(way.slot)))
 
 
 async def _names(site: Site, names: Naming, sent: int, notes: Notes) -> None:
@@ -101,8 +93,8 @@ async def _truth(site: Site, names: Naming, sent: int) -> Names:
     return "ok" if seen.ok else "lied"
 
 
-def _compare(notes: Notes, pages: dict[str, Page | None]) -> None:
-    here, there = pages.get("http"), pages.get("http_opens")
+def _compare(notes: Notes) -> None:
+    here, there = notes.pages.get("http"), notes.pages.get("http_opens")
     if here and there and not same(here, there):
         notes.words["http"] = "other"
         notes.detail = notes.detail or f"It gives {_page(here)} directly, {_page(there)} through the transport."
@@ -115,7 +107,7 @@ def _page(page: Page) -> str:
 # -- the control ------------------------------------------------------------------------------------------------------
 
 
-async def _control(site: Site, around: Around, names: Naming, notes: Notes, pages: dict[str, Page | None]) -> None:
+async def _control(site: Site, around: Around, names: Naming, notes: Notes) -> None:
     """Through all exits at once: any of them may have just died, and not each one carries UDP."""
     if not around.exits:
         return
@@ -123,7 +115,7 @@ async def _control(site: Site, around: Around, names: Naming, notes: Notes, page
     if address := names.address:
         await asyncio.gather(
             _through_tls(site, address, around, notes),
-            _through_plain(site, address, around, notes, pages),
+            _through_plain(site, address, around, notes),
             _through_udp(site, address, around, notes),
         )
     if "opens" not in notes.words:
@@ -146,11 +138,11 @@ async def _through_tls(site: Site, address: str, around: Around, notes: Notes) -
         notes.words["body_opens"] = "ok" if body.ok else "failed"
 
 
-async def _through_plain(site: Site, address: str, around: Around, notes: Notes, pages: dict[str, Page | None]) -> None:
+async def _through_plain(site: Site, address: str, around: Around, notes: Notes) -> None:
     tries = [plain(site.host, "/", address, mark(way.slot)) for way in around.exits[:2]]
     answers = await asyncio.gather(*tries)
     good, one = _first(around, [seen for seen, _ in answers])
-    pages["http_opens"] = next((page for seen, page in answers if seen is one), None)
+    notes.pages["http_opens"] = next((page for seen, page in answers if seen is one), None)
     notes.show("http", good.name, one)
     notes.words["http_opens"] = "ok" if one.ok else "failed"
 

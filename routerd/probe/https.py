@@ -52,32 +52,31 @@ def _context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def fetch(
-    url: str,
-    address: str,
-    mark: int,
-    timeout: float,
-    enough: int = ENOUGH,
-    grown: Callable[[int], None] = lambda _size: None,
-    *,
-    only: bool = False,
-    headers: Sequence[tuple[str, str]] = USUAL,
-    body: bytes = b"",
-    trust: ssl.SSLContext | None = None,
-) -> Answer:
-    """GETs `url` at `address` through the exit of `mark`, or POSTs a `body`. Raises ProbeError.
-
-    `grown` hears of each part's size, and of 0 when the question is asked: what is behind it has got through TLS.
-    `headers`: beside those that every request has. `only` asks for no more than is enough: what is on its way when we
-    hang up costs the line as well.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked for, and how. `enough`: bytes of a body; `only` asks for no more than that: what is on its way when
+    we hang up costs the line as well. `grown` hears of each part's size, and of 0 when the question is asked: what is
+    behind it has got through TLS. `headers`: beside those that every request has. A `body` is POSTed.
     """
+
+    enough: int = ENOUGH
+    grown: Callable[[int], None] = lambda _size: None
+    only: bool = False
+    headers: Sequence[tuple[str, str]] = USUAL
+    body: bytes = b""
+    trust: ssl.SSLContext | None = None
+
+
+PLAIN = Terms()
+
+
+async def fetch(url: str, address: str, mark: int, timeout: float, terms: Terms = PLAIN) -> Answer:
+    """GETs `url`, or POSTs to it, at `address` through the exit of `mark`. Raises ProbeError."""
     try:
         async with asyncio.timeout(timeout):
-            reader, writer = await _connect(url, await _taken(url, address, mark, TO_CONNECT * timeout), trust)
+            reader, writer = await _connect(url, await _taken(url, address, mark, TO_CONNECT * timeout), terms.trust)
             try:
-                more = (*headers, ("Content-Length", str(len(body)))) if body else headers
-                asked = _sent(_request(url, more, enough if only else None, "POST" if body else "GET"), body)
-                answer = await _talk(reader, writer, asked, enough, grown)
+                answer = await _talk(reader, writer, _sent(_request(url, terms), terms.body), terms.enough, terms.grown)
                 return replace(answer, certificate=writer.get_extra_info("peercert") or {})
             finally:
                 # Alone: behind close() it raises on Python 3.11.2 when the peer has closed first.
@@ -127,15 +126,16 @@ async def _connect(
     return await asyncio.open_connection(sock=sock, ssl=trust or _context(), server_hostname=parts.hostname)
 
 
-def _request(url: str, more: Sequence[tuple[str, str]], only: int | None, method: str) -> h11.Request:
+def _request(url: str, terms: Terms) -> h11.Request:
     parts = urlsplit(url)
     host = parts.netloc
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = [("Host", host), *more, ("Accept", "*/*"), ("Connection", "close")]
+    length = [("Content-Length", str(len(terms.body)))] if terms.body else []
+    headers = [("Host", host), *terms.headers, *length, ("Accept", "*/*"), ("Connection", "close")]
     headers.append(("X-Padding", "0" * random.randrange(PADDING)))  # no two probes of one size on the wire
-    if only is not None:
-        headers.append(("Range", f"bytes=0-{only - 1}"))
-    return h11.Request(method=method, target=target, headers=headers)
+    if terms.only:
+        headers.append(("Range", f"bytes=0-{terms.enough - 1}"))
+    return h11.Request(method="POST" if terms.body else "GET", target=target, headers=headers)
 
 
 Sent = tuple[h11.Connection, bytes]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from routerd.probe.https import ProbeError, fetch
+from routerd.probe.https import ProbeError, Terms, fetch
 
 ENOUGH = 1 << 16  # bytes
 BEGINNING = 4.0  # seconds from the first packet to the question: a censor may freeze the handshake, too
@@ -69,7 +69,8 @@ class Growth:
 async def measure(url: str, address: str, mark: int, latency: float) -> Got | None:
     """None where it says nothing: no answer at all, or an error. `latency`: seconds of a small answer just now."""
     growth = Growth(time.monotonic(), max(STALLED, LATE * latency))
-    task = asyncio.create_task(fetch(url, address, mark, LONGEST, ENOUGH, partial(_grown, growth), only=True))
+    terms = Terms(ENOUGH, partial(_grown, growth), only=True)
+    task = asyncio.create_task(fetch(url, address, mark, LONGEST, terms))
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=0.1)

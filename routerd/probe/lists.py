@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 from routerd.model import mark
-from routerd.probe.https import Answer, ProbeError, fetch
+from routerd.probe.https import Answer, ProbeError, Terms, fetch
 from routerd.probe.lookup import lookup
 from routerd.subscriptions import is_outside, is_public
 from routerd.table import url_problem
@@ -81,7 +81,7 @@ async def _hop(url: str, asked: list[tuple[str, str]], slot: int, resolvers: int
     if url_problem(url) or not is_outside(host):
         raise ProbeError("it leads to an address that is not on the Internet, or not https")
     address = await _address(host, slot, resolvers)
-    return await fetch(url, address, mark(slot), SECONDS, BYTES + 1, headers=asked, body=body)
+    return await fetch(url, address, mark(slot), SECONDS, Terms(BYTES + 1, headers=asked, body=body))
 
 
 async def _address(host: str, slot: int, resolvers: int) -> str:

@@ -5,7 +5,7 @@ them leaks while it commits (research/reliability.md, finding 2). Every value in
 passed `settings._ifname`.
 
 Each packet of a download walks these rules, so the way of a flow that has its exit is short: one lookup by port, one by
-the flow's slot. What judges a new flow stands behind that.
+the flow's slot. What judges a new flow stands behind that (household.py).
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from routerd.model import (
     UPSTREAM_SLOT,
     Launch,
     Link,
-    Tproxy,
     Upstream,
 )
-from routerd.render import desync, exits, own
+from routerd.render import desync, exits, household, own
 from routerd.render.guard import Ports
 from routerd.render.words import (
     BACK,
@@ -87,7 +86,7 @@ def policy(p: Policy) -> str:
         base("input", "filter", "input", 0, _ports("iifname", "for_box_from", p.ports, links)),
         base("output", "filter", "output", 0, _ports("oifname", "box_to", p.ports, links)),
         base("own", "route", "output", -150, exits.own(p.ports.wan, launches)),
-        base("answer_dns", "nat", "prerouting", -100, _answer_dns(p.ports)),
+        base("answer_dns", "nat", "prerouting", -100, household.answer_dns(p.ports)),
         base("own_names", "nat", "output", -100, own.names(p.launches, p.names_port)),
         base("straight", "filter", "postrouting", -155, desync.leaving(p.ports.wan, launches)),
         base("held", "filter", "postrouting", -140, desync.held()),
@@ -102,7 +101,7 @@ def policy(p: Policy) -> str:
         chain("straight_back", [*desync.to_household(p.ports.lan, p.ports.wan), last()]),
         *(chain(f"fit_{slot}", _fit(link)) for slot, link in links),
         chain("in_clear", [*_in_clear(p), last()]),
-        chain("for_box_from_lan", [*_for_box_from_lan(p), last()]),
+        chain("for_box_from_lan", [*household.for_box(p.ports, p.launches), last()]),
         chain("for_box_from_wan", [*_for_box_from_wan(p), last()]),
         chain("answered", own.answered(plain)),
         chain("for_box_from_lo", own.from_lo(own.inside_engines(launches))),
@@ -145,43 +144,8 @@ def _from_lo(p: Policy) -> list[str]:
 
 
 def _from_lan(p: Policy) -> list[str]:
-    ports = p.ports
-    lan6 = f"{{ {ports.address6.network}, fe80::/10, :: }}" if ports.address6 else "{ fe80::/10, :: }"
-    ours = f"ip daddr {ports.address.ip} accept"
-    ours6 = (
-        f"ip6 daddr {{ {ports.address6.ip}, fe80::/10, ff02::/16 }} accept"
-        if ports.address6
-        else ("ip6 daddr { fe80::/10, ff02::/16 } accept")
-    )
-    return [
-        # Its first packet was judged by all that follows; `original`, because a forged answer could match too.
-        *rooms(f"ct direction original {slot_of('ct')}", exits.pinned(p.launches), "one flow, one exit, for life"),
-        rule(f"ip saddr {ports.address.ip} drop", "nobody else is the box"),
-        *([rule(f"ip6 saddr {ports.address6.ip} drop", "nobody else is the box")] if ports.address6 else []),
-        rule("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept", "DHCP"),
-        rule(f"ip saddr != {ports.address.network} drop", "spoofed source"),
-        rule(f"ip6 saddr != {lan6} drop", "spoofed source"),
-        rule(
-            f'meta l4proto {{ tcp, udp }} th dport 53 counter name "{NAMES}" accept',
-            "answered by the box, whatever the address",
-        ),
-        rule(ours, "for the box"),
-        rule(ours6, "for the box"),
-        rule("fib daddr type local drop", "an address of the box that is not the household's"),
-        rule("fib daddr type { broadcast, multicast } accept", "for the box, if for anyone"),
-        rule(f"ip daddr {own.NOT_OUTSIDE4} goto refuse", "not outside"),
-        rule(f"ip6 daddr {own.NOT_OUTSIDE6} goto refuse", "not outside"),
-        rule(f"{slot_of('ct')} != {{ 0x0, {hexadecimal(DIRECT_SLOT)} }} goto refuse", "its exit is gone"),
-        *(
-            rule(f"ether saddr {mac} {exits.to_exit(choice)}", "a device of its own policy")
-            for mac, choice in p.devices
-        ),
-        *(
-            rule(f"ip{'6' if ':' in network else ''} daddr {network} goto exit_direct", "a direct network")
-            for network in p.direct_networks
-        ),
-        rule("goto choose", "a new flow"),
-    ]
+    judged = household.arriving(p.ports, p.launches)
+    return [*judged, *household.aside(p.devices, p.direct_networks), rule("goto choose", "a new flow")]
 
 
 def _from_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
@@ -250,22 +214,6 @@ def _fit(link: Link) -> list[str]:
     ]
 
 
-def _for_box_from_lan(p: Policy) -> list[str]:
-    taken = ", ".join(hexadecimal(launch.slot) for launch in p.launches if isinstance(launch.exit, Tproxy))
-    engines = [rule(f"{slot_of('meta')} {{ {taken} }} accept", "taken by an engine")] if taken else []
-    return [
-        *engines,
-        rule("udp dport { 53, 67 } accept", "names and leases"),
-        rule(f"tcp dport {{ 53, {p.ports.web_port} }} accept", "names and the page"),
-        rule("icmp type echo-request limit rate 50/second accept", "are you there"),
-        rule(
-            "icmpv6 type { echo-request, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
-            "neighbours",
-        ),
-        rule("ct state established,related accept", "answers of the household"),
-    ]
-
-
 def _for_box_from_wan(p: Policy) -> list[str]:
     return [
         rule(f"{ct_is(UPSTREAM_SLOT)} goto answered", "answers to a transport"),
@@ -297,15 +245,6 @@ def _diagnosis(p: Policy) -> list[str]:
 
 def _answers_to_diagnosis(p: Policy) -> list[str]:
     return [rule(f"{ct_is(DIAGNOSE_SLOT)} accept", "answers to a diagnosis")] if p.diagnosing else []
-
-
-def _answer_dns(ports: Ports) -> list[str]:
-    take = f'iifname "{ports.lan}" meta l4proto {{ tcp, udp }} th dport 53'
-    rules = [rule(f"{take} ip daddr != {ports.address.ip} dnat ip to {ports.address.ip}:53", "asked elsewhere")]
-    if ports.address6:
-        to = ports.address6.ip
-        rules.append(rule(f"{take} ip6 daddr != {to} dnat ip6 to [{to}]:53", "asked elsewhere"))
-    return rules
 
 
 def _masquerade(p: Policy) -> list[str]:

@@ -18,7 +18,8 @@ from routerd.desync.packet import ACK, PSH, SYN, TCP, UDP, Packet, build, parse
 from routerd.desync.play import Flight, Path, play, play_datagrams
 from routerd.desync.prior import HTTP, QUIC, TLS
 from routerd.desync.stream import LONGEST as LONGEST_STREAM, Stream
-from routerd.desync.young import Ask, Young
+from routerd.desync.flow import Ask
+from routerd.desync.young import Young
 from routerd.entries import listed_transports
 from routerd.links import LinkError, parse as link
 from routerd.links.desync import LONGEST as LONGEST_STRATEGY
@@ -33,7 +34,7 @@ TARGET = b"\1" * 8
 REQUEST = b"GET / HTTP/1.1\r\nHost: www.blocked.example\r\n\r\n"
 HELLO = client_hello(300, b"seed", b"www.blocked.example")
 FIRST = Packet(*ENDS[0], TCP, 50000, 443, HELLO, 1000, 5000, ACK | PSH, 65535, 63, STAMPS)
-LEAST = 12  # segments that a flight of the client's has at most (young.py)
+LEAST = 12  # segments that a flight of the client's has at most (client.py)
 
 
 def timed(check: Callable[[bytes], None]) -> Callable[[bytes], None]:

@@ -1,4 +1,4 @@
-"""docs/watchdog.md, drawn from routerd/watchdog.py: its theory, its table, and the diagram that both make."""
+"""docs/watchdog.md: the theory of routerd/watchdog.py, the table of routerd/evidence.py, and the diagram that both make."""
 
 import inspect
 from collections.abc import Iterable, Iterator
@@ -6,13 +6,13 @@ from itertools import groupby
 from pathlib import Path
 
 from routerd import watchdog
-from routerd.watchdog import LEAVE, TABLE, WORDS, Row
+from routerd.evidence import LEAVE, TABLE, WORDS, Row
 
 FILE = Path(__file__).parents[2] / "docs" / "watchdog.md"
 PAGE = """\
 # The watchdog
 
-Drawn from `routerd/watchdog.py` by `make golden`: change the table there, not this page.
+Drawn from `routerd/watchdog.py` and the table of `routerd/evidence.py` by `make golden`: change it there, not this page.
 
 {theory}
 

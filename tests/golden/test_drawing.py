@@ -2,7 +2,7 @@
 
 import os
 
-from routerd.watchdog import TABLE, WORDS, Row
+from routerd.evidence import TABLE, WORDS, Row
 from tests.golden.drawing import FILE, arrows, page
 
 

@@ -24,7 +24,8 @@ from routerd.desync.packet import ACK, PSH, RST, SYN, TCP, Packet, build, parse
 from routerd.desync.play import Flight, Path, play
 from routerd.desync.prior import HTTP, TLS
 from routerd.desync.steps import Strategy
-from routerd.desync.young import ACCEPT, Young
+from routerd.desync.outcome import ACCEPT
+from routerd.desync.young import Young
 from tests.host.namespace import alone, sh
 from tests.unit.test_desync_packet import real_hello
 from tests.unit.test_desync_wire import REQUEST, meaning

@@ -171,7 +171,7 @@ def test_fault_14_all_transports_are_dead_and_then_one_returns(lab: Lab) -> None
         times = openings(frames)
         print(f"{name}: a minute {len(frames)} frames, {len(times)} flows")
         assert len(frames) < KNOCKS, "bounded"
-        if name != "wireguard":  # it knocks but five times: unit/test_watchdog.py has its rests
+        if name != "wireguard":  # it knocks but five times: unit/test_rests.py has its rests
             _has_no_rhythm(times)
 
 
@@ -252,7 +252,7 @@ def test_fault_23_where_all_that_are_warm_freeze_the_cold_one_is_found(lab: Lab)
 
 
 def _is_left_alone(found: Scene, server: Server) -> None:
-    """Knocks are a minute apart at least; of the later ones unit/test_watchdog.py tells. What was open ends at first."""
+    """Knocks are a minute apart at least; of the later ones unit/test_rests.py tells. What was open ends at first."""
     began = time.time() + 1
     time.sleep(1 + LEFT_ALONE)
     assert openings(found.capture.sent(server.address4, began)) == []

@@ -13,7 +13,7 @@ from routerd.model import UPSTREAM_SLOT, Down, Link, Starting, State, Tproxy, Up
 from routerd.plan import plan
 from routerd.settings import Settings, parse_settings
 from routerd.table import SettingsError
-from routerd.status import status
+from routerd.status import Beside, status
 
 BASE = '[wan]\ninterface = "eth0"\n[lan]\ninterface = "br-lan"\naddress = "192.168.77.1/24"\n'
 WG = """[Interface]
@@ -153,5 +153,5 @@ def test_while_an_inner_one_is_in_question_the_outer_one_has_to_show_itself() ->
 def test_status_says_what_an_inner_one_waits_for() -> None:
     found = settings(("a", TROJAN, "b"), ("b", SS, ""))
     state = replace(standing(found), health={"b": Down(9, 1, "blocked")}, active=None)
-    shown = status(found, state, {}, datetime.now(UTC), "1").transports
+    shown = status(found, state, Beside(datetime.now(UTC)), "1").transports
     assert [(t.state, t.last_error) for t in shown] == [("down", "it travels inside b, which does not run"), ("down", None)]

@@ -3,7 +3,7 @@
 from routerd.desync.choice import ENOUGH, FINE, FORGET, HELD, RESIDUAL, REST, Choice, group
 from routerd.desync.grammar import parse
 from routerd.desync.prior import HTTP, TLS
-from routerd.desync.young import Ask
+from routerd.desync.flow import Ask
 from routerd.model import TRIAL_PLAIN
 
 SITE = Ask("tls", "www.blocked.example", b"\xc6\x33\x64\x0a")

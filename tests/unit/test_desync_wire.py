@@ -15,20 +15,19 @@ from hypothesis import strategies as st
 
 from routerd.desync.grammar import DROPS, LOADS, WORDS, StrategyError, parse, text
 from routerd.desync.hello import said
-from routerd.desync.packet import ACK, FIN, PSH, RST, SYN, TCP, UDP, Packet, build
+from routerd.desync.outcome import ACCEPT, DROP
+from routerd.desync.packet import ACK, FIN, PSH, RST, SYN, TCP, Packet, build
 from routerd.desync.packet import parse as read
 from routerd.desync.play import Flight, Path, play
 from routerd.desync.prior import HTTP, QUIC, TLS
-from routerd.desync.quic import initial
 from routerd.desync.steps import Around, Decoys, Disorder, Fake, Fooling, HostCase, HostSpace, Overlap, Place, Split, Strategy
-from routerd.desync.young import ACCEPT, DROP, Ask, Young
+from routerd.desync.young import Young
 from tests.unit.test_desync_packet import ENDS4, ENDS6, real_hello
+from tests.unit.test_desync_young import CLIENT, HELLO, REQUEST, SERVER
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "100"))
 HOPS = 5  # routers between here and the server
 STAMPS = bytes.fromhex("0101080a0000200000000001")
-CLIENT, SERVER = 1_000_000, 5_000_000  # their first sequence numbers
-REQUEST = b"GET /a HTTP/1.1\r\nHost: www.blocked.example\r\nAccept: */*\r\n\r\n"
 
 places = st.one_of(
     st.builds(Place, st.sampled_from(WORDS), st.integers(-20, 20)),
@@ -280,182 +279,6 @@ def test_a_decoy_that_the_server_might_take_is_not_sent() -> None:
     for one, packet in (("fake(hello,ttl)", bare), ("fake(hello,oldts)", bare), ("fake(hello,md5)", full)):
         [only] = play(parse(one), Flight(packet, CLIENT + 1, payload, 1400), Path(None))
         assert only.payload == payload
-
-
-# -- what the eye tells -----------------------------------------------------------------------------------------------
-
-
-def young(strategy: Strategy = ()) -> Young:
-    return Young(lambda _ask, _now: strategy, lambda mark: mark)
-
-
-def conversation(eye: Young, *packets: tuple[float, Packet]) -> list[str]:
-    for number, (now, packet) in enumerate(packets):
-        eye.take(number, 0, packet, True, now)
-    return [sign for sign, _ in eye.signs]
-
-
-UP = Packet(*ENDS4, TCP, 50000, 443, b"", CLIENT, 0, SYN, 65535)
-HELLO = Packet(*ENDS4, TCP, 50000, 443, real_hello("www.blocked.example"), CLIENT + 1, SERVER + 1, ACK | PSH, 65535)
-DOWN = Packet(ENDS4[1], ENDS4[0], TCP, 443, 50000, b"", SERVER + 1, CLIENT + 1, ACK, 65535, 60)
-
-
-def test_a_reset_before_the_server_has_said_a_word_is_a_sign() -> None:
-    assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, replace(DOWN, flags=RST | ACK))) == ["reset"]
-
-
-def test_an_answer_is_a_good_sign_and_a_reset_behind_it_is_none() -> None:
-    answered = replace(DOWN, payload=b"\x16\x03\x03")
-    assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, answered), (0.3, replace(DOWN, flags=RST))) == ["heard"]
-
-
-def test_what_is_reset_behind_a_clients_own_end_is_the_servers_affair() -> None:
-    ended = replace(HELLO, payload=b"", flags=FIN | ACK)
-    assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, ended), (0.3, replace(DOWN, flags=RST))) == []
-
-
-def test_a_connection_that_nobody_takes_is_told_apart() -> None:
-    assert conversation(young(), (0, UP), (1, UP), (3, UP), (7, UP)) == ["unanswered"]
-
-
-def test_a_hello_said_three_times_is_silence_and_told_once() -> None:
-    assert conversation(young(), (0, UP), (0.1, HELLO), (0.4, HELLO), (0.9, HELLO), (2.0, HELLO)) == ["silent"]
-
-
-def test_a_client_that_gives_up_after_seconds_says_that_it_was_slow() -> None:
-    answered, up = replace(DOWN, payload=b"\x16"), replace(HELLO, payload=b"", flags=RST)
-    assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, answered), (5.0, up)) == ["heard", "slow"]
-    assert conversation(young(), (0, UP), (0.1, HELLO), (0.2, answered), (1.0, up)) == ["heard"]
-
-
-def test_a_server_that_says_the_same_four_times_does_not_hear_us() -> None:
-    answered = replace(DOWN, payload=b"\x16\x03\x03")
-    times = [(0.2 * number, answered) for number in range(1, 5)]
-    assert conversation(young(), (0, UP), (0.1, HELLO), *times) == ["heard", "stalled"]
-
-
-def test_a_clients_end_that_nobody_acknowledges_shows_a_flow_that_was_silenced() -> None:
-    answered, ended = replace(DOWN, payload=b"\x16\x03\x03"), replace(HELLO, payload=b"", flags=FIN | ACK)
-    begun = [(0, UP), (0.1, HELLO), (0.2, answered)]
-    assert conversation(young(), *begun, (5.0, ended)) == ["heard"], "as each idle connection ends"
-    assert conversation(young(), *begun, (5.0, ended), (5.2, ended), (5.6, ended)) == ["heard", "stalled"]
-
-
-def test_a_page_from_another_distance_than_the_connection_is_forged() -> None:
-    first, up = replace(DOWN, flags=SYN | ACK, seq=SERVER), replace(HELLO, payload=REQUEST)
-    page = replace(DOWN, payload=b"HTTP/1.1 200 OK")
-    assert conversation(young(), (0, UP), (0, first), (0.1, up), (0.2, page)) == ["heard"]
-    assert conversation(young(), (0, UP), (0, first), (0.1, up), (0.2, replace(page, ttl=63))) == ["forged"]
-
-
-def test_what_was_replaced_is_replaced_again_when_it_is_repeated() -> None:
-    eye = young(parse("split(1,midsld)"))
-    conversation(eye, (0, UP), (0.1, HELLO), (0.4, HELLO))
-    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, DROP, DROP]
-    assert len(eye.packets) == 6
-
-
-def test_a_site_that_is_held_back_says_nothing_until_it_is_known_how() -> None:
-    found: list[Strategy | None] = [None, None, parse("split(1,midsld)")]
-    eye = Young(lambda _ask, _now: found.pop(0), lambda mark: mark)
-    conversation(eye, (0, UP), (0.1, HELLO), (0.4, HELLO), (0.9, HELLO))
-    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, DROP, DROP, DROP]
-    assert b"".join(packet.payload for packet in eye.packets) == HELLO.payload
-
-
-def test_data_in_a_syn_is_not_let_out() -> None:
-    eye = young()
-    conversation(eye, (0, replace(UP, payload=HELLO.payload)))
-    assert [verdict for _, verdict, _ in eye.verdicts] == [DROP]
-
-
-def test_what_nobody_can_read_is_dropped() -> None:
-    eye = young()
-    eye.take(1, 0, None, False, 0.0)
-    assert eye.verdicts == [(1, DROP, 0)]
-
-
-def test_a_hello_that_never_becomes_whole_is_let_go_of_in_time() -> None:
-    eye = young()
-    conversation(eye, (0, UP), (0.1, replace(HELLO, payload=HELLO.payload[:100])))
-    assert eye.holds() and len(eye.verdicts) == 1
-    eye.due(0.2)
-    assert eye.holds()
-    eye.due(0.4)
-    assert not eye.holds() and [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, ACCEPT]
-
-
-def test_a_hello_whose_beginning_was_lost_is_not_let_out_without_it() -> None:
-    """What lies behind the beginning may hold the name; the client says all of it again."""
-    eye = young(parse("split(1,midsld)"))
-    behind = replace(HELLO, seq=CLIENT + 1 + 100, payload=HELLO.payload[100:])
-    conversation(eye, (0, UP), (0.1, behind))
-    eye.due(0.5)
-    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, DROP]
-    eye.take(9, 0, HELLO, True, 0.6)
-    assert b"".join(packet.payload for packet in eye.packets) == HELLO.payload
-
-
-def test_half_a_hello_of_a_connection_that_begins_anew_is_dropped() -> None:
-    eye = young()
-    conversation(eye, (0, UP), (0.1, replace(HELLO, payload=HELLO.payload[:100])), (0.2, replace(UP, seq=7)))
-    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT, DROP, ACCEPT]
-
-
-def test_a_search_says_by_the_mark_which_strategy_it_tries() -> None:
-    asked: list[Ask] = []
-
-    def choose(ask: Ask, _now: float) -> Strategy:
-        asked.append(ask)
-        return ()
-
-    eye = Young(choose, lambda mark: mark)
-    eye.take(1, 0x75000007, UP, True, 0.0)
-    eye.take(2, 0x75000007, HELLO, True, 0.1)
-    assert [(ask.kind, ask.host, ask.trial) for ask in asked] == [("tls", "www.blocked.example", 7)]
-
-
-def test_memory_is_bounded_however_many_flows_there_are() -> None:
-    eye = young()
-    for number in range(6000):
-        port, half = 1024 + number, replace(HELLO, sport=1024 + number, payload=HELLO.payload[:50])
-        eye.take(2 * number, 0, replace(UP, sport=port), True, 0.0)
-        eye.take(2 * number + 1, 0, half, True, 0.0)
-    assert len(eye._flows) <= 4096 and len(eye._waiting) <= 4096
-    assert len(eye.verdicts) >= 6000 + 6000 - 4096, "those that are forgotten get their verdict first"
-
-
-def test_what_old_flows_said_is_forgotten() -> None:
-    eye = young()
-    for number in range(10):
-        conversation(eye, (0, replace(UP, sport=2000 + number)), (0.1, replace(HELLO, sport=2000 + number)))
-    for number in range(10):
-        eye.take(9, 0, replace(UP, sport=3000 + number), True, 200.0)
-    assert len(eye._flows) == 10
-
-
-def test_other_traffic_is_let_go_as_it_is() -> None:
-    eye = young(parse("split(1)"))
-    conversation(eye, (0, UP), (0.1, replace(HELLO, payload=b"SSH-2.0-x\r\n")), (0.2, Packet(*ENDS4, UDP, 5, 443, b"\x40stun")))
-    assert [verdict for _, verdict, _ in eye.verdicts] == [ACCEPT] * 3
-
-
-INITIAL = Packet(*ENDS4, UDP, 60000, 443, initial(b"a", b"www.blocked.example"))
-ELSEWHERE = ((0.2, UP), (0.3, HELLO), (0.4, replace(DOWN, payload=b"\x16")))
-
-
-def test_an_initial_said_again_a_second_later_is_silence_if_others_are_answered_and_told_once() -> None:
-    again = ((0.6, INITIAL), (1.2, INITIAL), (2.4, INITIAL))
-    assert conversation(young(), (0, INITIAL), *ELSEWHERE, *again) == ["heard", "silent"]
-    assert conversation(young(), (0, INITIAL), *again) == [], "it may be the line"
-    assert conversation(young(), (0, INITIAL), *ELSEWHERE, (0.6, INITIAL)) == ["heard"], "a lost packet is none"
-    assert conversation(young(), *ELSEWHERE, (0.5, INITIAL), (1.6, INITIAL)) == ["heard"], "the line was up before"
-
-
-def test_a_client_of_quic_that_goes_on_was_answered() -> None:
-    more, eye = replace(INITIAL, payload=b"\x4f" + bytes(60)), young()
-    assert conversation(eye, (0, INITIAL), *ELSEWHERE, (0.5, more), (3, INITIAL)) == ["heard", "heard"]
-    assert eye.signs[-1][1] == Ask("quic", "www.blocked.example", INITIAL.dst)
 
 
 def test_a_clients_end_goes_with_its_last_piece_alone() -> None:

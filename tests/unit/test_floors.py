@@ -10,13 +10,14 @@ ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"model"},
     {
-        *("watchdog", "ladder", "signals", "flows", "plan", "status", "render", "settings", "transports", "links"),
+        *("watchdog", "evidence", "alarms", "excuses", "rests", "ladder", "signals", "flows", "plan", "status", "render"),
+        *("settings", "transports", "links"),
         *("diagnosis", "problems", "clock", "search", "slots", "subscriptions", "table", "desync"),
         *("lease", "entries", "moat"),
     },
     {"host", "probe", "desync programs"},
     {"daemon", "world", "timing", "file", "memory", "diagnose", "feeds", "bending", "bridgefeed"},
-    {"api", "answers", "__main__", "cli", "wire"},
+    {"api", "answers", "__main__", "cli", "commands", "wire"},
 ]
 PROGRAMS = {"worker", "seek", "search", "door"}  # of desync/: the rest of it is pure
 PURE = FLOORS[0] | FLOORS[1]
@@ -36,7 +37,11 @@ MAY_USE = {
     "slots": {"settings"},
     "lease": {"settings"},
     "ladder": {"search", "settings"},
-    "watchdog": {"ladder", "lease", "settings", "slots"},
+    "excuses": {"ladder"},
+    "rests": {"ladder"},
+    "evidence": {"excuses", "ladder", "rests"},
+    "alarms": {"evidence", "excuses"},
+    "watchdog": {"alarms", "evidence", "excuses", "ladder", "lease", "rests", "settings", "slots"},
     "plan": {"ladder", "lease", "render", "settings", "slots", "subscriptions", "table", "transports"},
     "status": {"ladder", "lease", "settings", "problems"},
     "diagnosis": {"problems"},

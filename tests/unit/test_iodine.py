@@ -4,24 +4,16 @@ import random
 import zlib
 from base64 import b64encode
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.host.iodine import (
-    PREFIX,
-    IPv4Address,
-    Refused,
-    Session,
-    Tunnel,
-    answer_of,
-    base32,
-    decoded,
-    dotted,
-    inflated,
-    room,
-)
+from routerd.host.dnstunnel.line import Refused
+from routerd.host.dnstunnel.login import Session
+from routerd.host.dnstunnel.tunnel import Tunnel
+from routerd.host.dnstunnel.writing import PREFIX, answer_of, base32, decoded, dotted, inflated, room
 from routerd.links import LinkError, export, parse
 from routerd.model import OF_THE_LINE
 from routerd.transports.iodine import Iodine

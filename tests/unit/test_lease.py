@@ -12,7 +12,7 @@ from routerd.links import parse
 from routerd.model import UPSTREAM_SLOT, Configured, Leased, Probed, Starting, State, Up, Upstream
 from routerd.plan import plan
 from routerd.settings import Entry, Settings, parse_settings
-from routerd.status import present, status
+from routerd.status import Beside, present, status
 from routerd.table import SettingsError
 from routerd.watchdog import step
 
@@ -88,7 +88,7 @@ def test_without_a_resolver_it_is_said_once_and_the_rest_goes_on() -> None:
     assert not found.lookups
     assert "no_resolver" in present(HOME, state)
     assert "no_resolver" not in present(HOME, up(str(FIRST)))
-    told = status(HOME, state, {}, datetime(2026, 1, 1, tzinfo=UTC), "1.0")
+    told = status(HOME, state, Beside(datetime(2026, 1, 1, tzinfo=UTC)), "1.0")
     assert [p.code for p in told.problems].count("no_resolver") == 1
     shown = {one.name: one for one in told.transports}["t"]
     assert (shown.state, shown.last_error) == ("down", "the line's lease names no resolver")

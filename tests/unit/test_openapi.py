@@ -123,7 +123,7 @@ def refusals() -> Iterator[tuple[str, str]]:
 
 
 def raised() -> Iterator[tuple[int, str]]:
-    for file in (ROOT / "routerd").glob("*.py"):
+    for file in (ROOT / "routerd").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ApiError":
                 yield ast.literal_eval(node.args[0]), ast.literal_eval(node.args[1])

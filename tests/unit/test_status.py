@@ -10,7 +10,7 @@ import pytest
 from routerd.links import parse
 from routerd.model import Differences, Down, Health, Starting, State, Status, SubscriptionStatus, Up
 from routerd.settings import Entry, Settings, Subscription
-from routerd.status import PROBLEMS, phase_of, present, status
+from routerd.status import PROBLEMS, Beside, phase_of, present, status
 from routerd.transports.tor import Tor
 
 TROJAN = parse("trojan://x@192.0.2.1:443?sni=a.example").transport
@@ -20,7 +20,7 @@ REST = Down(60.0, 1, "timed out")
 
 
 def shown(settings: Settings | None, state: State) -> Status:
-    return status(settings, state, {"a": (1, 2)}, datetime(2026, 1, 1, tzinfo=UTC), "1.0")
+    return status(settings, state, Beside(datetime(2026, 1, 1, tzinfo=UTC), {"a": (1, 2)}), "1.0")
 
 
 def codes(settings: Settings | None, state: State) -> list[str]:
@@ -152,7 +152,7 @@ def test_what_heals_within_seconds_is_not_shown_at_all() -> None:
     state = standing("b", a=REST, b=Up(0, 1))
 
     def seen(lasting: float) -> list[str]:
-        found = status(HOME, state, {}, datetime(2026, 1, 1, tzinfo=UTC), "1.0", {"transport_down": lasting})
+        found = status(HOME, state, Beside(datetime(2026, 1, 1, tzinfo=UTC), lasting={"transport_down": lasting}), "1.0")
         return [problem.code for problem in found.problems]
 
     assert present(HOME, state) == {"transport_down"}
@@ -193,7 +193,7 @@ SUBSCRIBED = replace(
 
 
 def seen(state: State, told: SubscriptionStatus = AUNT, settings: Settings = SUBSCRIBED) -> Status:
-    return status(settings, state, {}, datetime(2026, 1, 1, tzinfo=UTC), "1.0", None, [told])
+    return status(settings, state, Beside(datetime(2026, 1, 1, tzinfo=UTC), told=[told]), "1.0")
 
 
 def test_of_a_subscriptions_nodes_those_that_run_are_shown_and_all_are_counted() -> None:
