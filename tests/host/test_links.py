@@ -18,7 +18,7 @@ GIVEN = (
 
 
 async def apply(netlink: AsyncIPRoute) -> None:
-    assert await Links(kernel=True).apply(netlink, [LAUNCH], LAN) == []
+    assert await Links(kernel=frozenset({"wireguard"})).apply(netlink, [LAUNCH], LAN) == []
 
 
 @alone
@@ -50,7 +50,7 @@ def test_a_link_that_its_engine_has_not_made_is_not_made_by_us() -> None:
     household()
 
     async def missing(netlink: AsyncIPRoute) -> None:
-        assert await Links(kernel=True).apply(netlink, [LAUNCH], LAN) == ["cw-3"]
+        assert await Links(kernel=frozenset({"wireguard"})).apply(netlink, [LAUNCH], LAN) == ["cw-3"]
 
     with_netlink(missing)
     assert "cw-3" not in sh("ip link")
@@ -62,7 +62,7 @@ def test_a_link_whose_engine_begins_anew_is_that_ones_alone_and_not_gone_meanwhi
     sh("ip link add cw-3 type veth peer name far")
 
     async def story(netlink: AsyncIPRoute) -> None:
-        links = Links(kernel=True)
+        links = Links(kernel=frozenset({"wireguard"}))
         assert await links.apply(netlink, [LAUNCH], LAN) == []
         links.forget(["cw-3"])
         assert await links.apply(netlink, [LAUNCH], LAN) == ["cw-3"], "the old one's may still stand"
