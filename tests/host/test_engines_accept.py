@@ -15,6 +15,7 @@ import pytest
 
 from routerd.host.engines import EngineMissing, resolve, tags
 from routerd.links import parse
+from tests.lab.tunnels import missing
 
 ENGINES = Path(__file__).parents[1] / "golden" / "engines"
 GOLDEN = {path.parent.name: json.loads(path.read_text()) for path in sorted(ENGINES.glob("*/config.json"))}
