@@ -16,6 +16,7 @@ from routerd.bending import listed
 from routerd.daemon import Daemon
 from routerd.diagnose import Busy, diagnose, diagnose_server, site_of
 from routerd.host.asking import Unheard
+from routerd.host.engines import lacking
 from routerd.host.worker import tried
 from routerd.links import INTERFACE, WRITERS, LinkError, Named, configuration, export, parse
 from routerd.links.bulk import Rejected, described, read_all
@@ -111,10 +112,16 @@ async def _import(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple[in
         _edit(daemon, partial(_add_all, fresh))
     again = [Rejected(n.source, f"It is there already, as {known[n.transport]}.") for n in there]
     return 200, {
-        "transports": [described(named) for named in fresh],
+        "transports": await asyncio.to_thread(lambda: [described(named) | _lacks(named) for named in fresh]),
         "rejected": [_refused(each) for each in (*again, *found.rejected)],
         "subscriptions": list(found.subscriptions),
     }
+
+
+def _lacks(named: Named) -> Body:
+    """It is kept all the same: what is missing may come."""
+    lacks = lacking(named.transport.engine)
+    return {"lacks": lacks} if lacks else {}
 
 
 def _refused(each: Rejected) -> Body:
