@@ -97,7 +97,7 @@ def _server(daemon: Daemon, settings: Settings, entry: Entry) -> Server:
         raise ValueError("it has no one server to look at; diagnose a site instead")
     located = transport if known[0] == transport.server else dataclasses.replace(transport, server=str(known[0]))
     own = located.launch(entry.name, 0).upstreams
-    mute = transport.kind == "wireguard" or bool(getattr(transport, "obfs_password", ""))
+    mute = transport.kind in ("wireguard", "amneziawg") or bool(getattr(transport, "obfs_password", ""))
     name = getattr(getattr(transport, "security", transport), "sni", "")
     return Server(str(known[0]), transport.port, own[0].proto, name, mute)
 

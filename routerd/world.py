@@ -129,8 +129,8 @@ class World:
             await self._part("routing", self._routing, plan)
         if before is None or (before.launches, before.services) != (plan.launches, plan.services):
             self._plan = plan
-            self._links.forget(_renewed(before, plan, bool(self._links.kernel)))
-            await self._children.apply(_children(plan, bool(self._links.kernel)))
+            self._links.forget(_renewed(before, plan, self._links.makes))
+            await self._children.apply(_children(plan, self._links.makes))
             await self._part("links", self._make_links, plan)
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._traffic.launches = plan.launches
@@ -153,7 +153,7 @@ class World:
             case "clock":
                 self._timing.keep(plan.clock)
             case "children":
-                await self._children.apply(_children(plan, bool(self._links.kernel)))
+                await self._children.apply(_children(plan, self._links.makes))
             case _:
                 self._line_is(await wan_is_up(self._netlink, self._wan))
                 self._put(Misapplied("overlap", await overlap(self._netlink, self._wan, plan.lan[1])))
@@ -201,7 +201,11 @@ class World:
 
     async def _make_links(self, plan: Plan) -> None:
         made = self._links.made()
-        if missing := await self._links.apply(self._netlink, plan.launches, plan.lan[1]):
+        missing = await self._links.apply(self._netlink, plan.launches, plan.lan[1])
+        for launch in plan.launches:
+            if isinstance(launch.exit, Link) and (error := self._links.refused.get(launch.exit.ifname)):
+                self._put(Exited(launch.name, error))
+        if missing:
             for launch in plan.launches:
                 if isinstance(launch.exit, Link) and launch.exit.ifname in made.intersection(missing):
                     self._put(Exited(launch.name, "its interface is gone"))  # renamed: wireguard-go would live on
@@ -323,18 +327,13 @@ class World:
         self._tasks[what] = asyncio.create_task(run())
 
 
-def _children(plan: Plan, kernel_wireguard: bool) -> list[Child]:
-    launches = [launch for launch in plan.launches if not (kernel_wireguard and _is_wireguard(launch))]
+def _children(plan: Plan, by_kernel: Callable[[Launch], bool]) -> list[Child]:
+    launches = [launch for launch in plan.launches if not by_kernel(launch)]
     services = [
         Child(f"service:{service.name}", service.argv, service.stdin, ENGINES + LAST_SLOT + number)
         for number, service in enumerate(plan.services, 1)
     ]
     return [_child(launch) for launch in launches] + services
-
-
-def _is_wireguard(launch: Launch) -> bool:
-    """What the kernel can do itself, where it can."""
-    return isinstance(launch.exit, Link) and bool(launch.exit.wireguard) and launch.exit.tool == "wg"
 
 
 def _child(launch: Launch) -> Child:
@@ -347,11 +346,11 @@ def _exits(plan: Plan) -> dict[int, Child | Direct]:
     return {**{launch.slot: _child(launch) for launch in plan.launches}, **direct}
 
 
-def _renewed(before: Plan | None, plan: Plan, kernel_wireguard: bool) -> list[str]:
+def _renewed(before: Plan | None, plan: Plan, by_kernel: Callable[[Launch], bool]) -> list[str]:
     """The links of engines that are begun anew."""
     old = {launch.slot: _child(launch) for launch in before.launches} if before else {}
     begun = [launch for launch in plan.launches if old.get(launch.slot) != _child(launch)]
-    made = [launch.exit for launch in begun if not (kernel_wireguard and _is_wireguard(launch))]
+    made = [launch.exit for launch in begun if not by_kernel(launch)]
     return [link.ifname for link in made if isinstance(link, Link)]
 
 

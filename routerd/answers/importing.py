@@ -10,6 +10,7 @@ from typing import Any
 from routerd import file
 from routerd.answers.asked import ApiError, Body, edit, free, taken, wanted
 from routerd.daemon import Daemon
+from routerd.host.engines import lacking
 from routerd.links import INTERFACE, WRITERS, Named, export
 from routerd.links.bulk import Rejected, described, read_all
 from routerd.links.unknown import is_ovpn
@@ -29,10 +30,16 @@ async def import_all(daemon: Daemon, _path: dict[str, str], body: Body) -> tuple
         edit(daemon, partial(_add_all, fresh))
     again = [Rejected(n.source, f"It is there already, as {known[n.transport]}.") for n in there]
     return 200, {
-        "transports": [described(named) for named in fresh],
+        "transports": await asyncio.to_thread(lambda: [described(named) | _lacks(named) for named in fresh]),
         "rejected": [_refused(each) for each in (*again, *found.rejected)],
         "subscriptions": list(found.subscriptions),
     }
+
+
+def _lacks(named: Named) -> Body:
+    """It is kept all the same: what is missing may come."""
+    lacks = lacking(named.transport.engine)
+    return {"lacks": lacks} if lacks else {}
 
 
 def _refused(each: Rejected) -> Body:

@@ -34,11 +34,15 @@ def _import(arguments: argparse.Namespace) -> None:
         _preview(arguments, read(arguments.source, LARGEST))
         return
     answer = ask(arguments, "POST", "/import", {"text": read(arguments.source, LIMIT)})
-    lines = [f"added {one['name']} ({one['kind']})" for one in answer["transports"]]
+    lines = [f"added {one['name']} ({one['kind']}){_lacks(one)}" for one in answer["transports"]]
     lines += [_refusal(one["input"], one["reason"]) for one in answer["rejected"]]
     show(arguments, answer, lines + ["to fetch: routerctl subscription add NAME URL"] * bool(answer["subscriptions"]))
     if not answer["transports"]:
         raise Refused(_nothing([one["reason"] for one in answer["rejected"]]))
+
+
+def _lacks(one: dict[str, Any]) -> str:
+    return f"; it cannot be used yet: {one['lacks']}" if "lacks" in one else ""
 
 
 def _preview(arguments: argparse.Namespace, text: str) -> None:

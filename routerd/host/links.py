@@ -1,4 +1,4 @@
-"""Link exits: makes the WireGuard interfaces, by the kernel or else by wireguard-go; removes others of ours.
+"""Link exits: makes the (Amnezia)WireGuard interfaces, by the kernel or else by its engine; removes others of ours.
 
 Those of other engines are made and addressed by these; here their addresses are narrowed to single ones, so that no
 server's word routes anything, and those that are the household's, or no host's, are taken away.
@@ -7,6 +7,7 @@ server's word routes anything, and those that are the household's, or no host's,
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
@@ -21,21 +22,33 @@ from routerd.model import Interface, Launch, Link
 LINK_SCOPE = 253  # RT_SCOPE_LINK: the kernel's own
 UP = 0x1  # IFF_UP
 NODAD = 0x02  # IFA_F_NODAD: usable at once
+KINDS = {"wg": "wireguard", "awg": "amneziawg"}  # what the kernel calls an interface that this program configures
+QUOTED = re.compile(r"`(?:(\w+)=(?=[^']))?[^']*'")
+FINAL = ("Configuration parsing error", "Invalid argument")  # of a tool, and of its engine or the kernel
 NOT_SUPPORTED = (95, 19, 22)  # EOPNOTSUPP, ENODEV, EINVAL: the kernel has no such kind of interface
 
 
 @dataclass(slots=True)
 class Links:
-    """`kernel`: whether this kernel makes WireGuard interfaces; None until it was tried."""
+    """`kernel`: of KINDS, those that this kernel makes; None until it was tried.
 
-    kernel: bool | None = None
+    `refused`: links that were not configured when we last tried, and why. The others are none the worse for it.
+    """
+
+    kernel: frozenset[str] | None = None
+    refused: dict[str, str] = field(default_factory=dict)
     _configured: dict[str, tuple[int, Link]] = field(default_factory=dict)
     _dying: dict[str, int] = field(default_factory=dict)
+    _late: dict[str, str] = field(default_factory=dict)
 
-    async def probe(self, netlink: AsyncIPRoute) -> bool:
+    async def probe(self, netlink: AsyncIPRoute) -> None:
         if self.kernel is None:
-            self.kernel = await _try(netlink)
-        return self.kernel
+            self.kernel = frozenset([kind for kind in KINDS.values() if await _try(netlink, kind)])
+
+    def makes(self, launch: Launch) -> bool:
+        """Whether the kernel is its engine."""
+        link = launch.exit
+        return isinstance(link, Link) and bool(link.wireguard) and KINDS[link.tool] in (self.kernel or ())
 
     def made(self) -> set[str]:
         """The interfaces that were there when we last looked."""
@@ -50,15 +63,19 @@ class Links:
     async def apply(
         self, netlink: AsyncIPRoute, launches: Iterable[Launch], lan: Collection[Interface] = ()
     ) -> list[str]:
-        """Creates, configures and addresses. Returns the names of links that are not there (yet)."""
+        """Creates, configures and addresses. Returns the names of links that are not there (yet).
+
+        Raises OSError, after all else, where an engine does not take its configuration yet.
+        """
+        launches, self.refused, self._late = tuple(launches), {}, {}
         wanted = {launch.exit.ifname: launch.exit for launch in launches if isinstance(launch.exit, Link)}
         present = await interfaces(netlink)
         for name in [n for n in present if n.startswith("cw-") and n not in wanted]:
             await _delete(netlink, present[name])
-        if self.kernel:
-            for name in [n for n, link in wanted.items() if link.wireguard and link.tool == "wg" and n not in present]:
-                await netlink.link("add", ifname=name, kind="wireguard")
-            present = await interfaces(netlink)
+        for link in [each.exit for each in launches if isinstance(each.exit, Link) and self.makes(each)]:
+            if link.ifname not in present:
+                await netlink.link("add", ifname=link.ifname, kind=KINDS[link.tool])
+        present = await interfaces(netlink)
         present = {name: index for name, index in present.items() if self._dying.get(name) != index}
         for name in [n for n in wanted if n in present]:
             if wanted[name].families:
@@ -67,19 +84,24 @@ class Links:
             else:
                 await self._configure(netlink, present[name], wanted[name])
         self._configured = {n: c for n, c in self._configured.items() if n in wanted and n in present}
+        if self._late:
+            raise OSError("; ".join(f"{name}: {error}" for name, error in self._late.items()))
         return [n for n in wanted if n not in present]
 
     async def _configure(self, netlink: AsyncIPRoute, index: int, link: Link) -> None:
+        """Up in any case: a route into one that is down is refused, and those of all others with it."""
         if self._configured.get(link.ifname) != (index, link):
-            await _setconf(link)
+            if error := await _setconf(link):
+                (self.refused if _is_final(error) else self._late)[link.ifname] = error
+            else:
+                self._configured[link.ifname] = (index, link)
             await netlink.link("set", index=index, mtu=link.mtu)
-            self._configured[link.ifname] = (index, link)
         await apply_addresses(netlink, index, link.addresses, only=True)
 
 
-async def _try(netlink: AsyncIPRoute) -> bool:
+async def _try(netlink: AsyncIPRoute, kind: str) -> bool:
     try:
-        await netlink.link("add", ifname="cw-try", kind="wireguard")
+        await netlink.link("add", ifname="cw-try", kind=kind)
     except NetlinkError as e:
         if e.code in NOT_SUPPORTED:
             return False
@@ -118,10 +140,25 @@ def usable(address: Interface, lan: Collection[Interface]) -> bool:
     return not (ours or address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local)
 
 
-async def _setconf(link: Link) -> None:
-    """wg(8) speaks to the kernel and to wireguard-go alike, awg(8) to amneziawg-go; the key goes over stdin."""
-    argv = resolve((link.tool, "setconf", link.ifname, "/dev/stdin"))
-    process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+async def _setconf(link: Link) -> str:
+    """Why not, or nothing. wg(8) and awg(8) speak to the kernel and to the engines alike; the key goes over stdin."""
+    try:
+        argv = resolve((link.tool, "setconf", link.ifname, "/dev/stdin"))
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+    except OSError as e:
+        return str(e)
     _, error = await process.communicate(link.wireguard.encode())
-    if process.returncode:
-        raise OSError(f"{link.tool} setconf {link.ifname} failed: {error.decode(errors='replace').strip()[:120]}")
+    return f"{link.tool} setconf: {_without_values(error)}" if process.returncode else ""
+
+
+def _is_final(error: str) -> bool:
+    """Whether another try would end the same: it is the words that were refused, or there is nobody to say them to."""
+    return error.endswith(FINAL) or "is not on this box" in error
+
+
+def _without_values(error: bytes) -> str:
+    """A tool repeats the line that it does not know, and there may be a key in it: its name is enough."""
+    lines = QUOTED.sub(r"\1", error.decode(errors="replace")).split("\n")
+    return "; ".join(filter(None, lines))[-200:]

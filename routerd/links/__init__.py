@@ -31,7 +31,7 @@ from routerd.links.tuic import tuic, tuic_link
 from routerd.links.vless import vless, vless_link
 from routerd.links.vmess import vmess, vmess_link
 from routerd.links.wall import LinkError
-from routerd.links.wireguard import wg_quick, wireguard, wireguard_link
+from routerd.links.wireguard import awg, wg_quick, wireguard, wireguard_link
 from routerd.transports import Transport
 
 __all__ = ["SCHEMES", "WRITERS", "LinkError", "Named", "bridges", "configuration", "export", "parse", "wg_quick"]
@@ -49,7 +49,8 @@ SCHEMES: dict[str, Callable[[str], tuple[str, Transport]]] = {
     "trojan": trojan,
     "wireguard": wireguard,
     "wg": wireguard,
-    "awg": wireguard,
+    "awg": awg,
+    "amneziawg": awg,
     "tuic": tuic,
     "anytls": anytls,
     "hysteria": hysteria,

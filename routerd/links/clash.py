@@ -211,8 +211,8 @@ def wireguard(entry: Json) -> str:
         "mtu": text(entry, "mtu"),
         "keepalive": text(entry, "persistent-keepalive"),
     }
-    amnezia = {key: text(child(entry, "amnezia-wg-option"), key) for key in child(entry, "amnezia-wg-option")}
-    return uri("wireguard", text(entry, "private-key"), place(peer), amnezia | query, name(entry))
+    terms = document.terms(child(entry, "amnezia-wg-option"))
+    return uri("wireguard", text(entry, "private-key"), place(peer), query | terms, name(entry))
 
 
 def ssh(entry: Json) -> str:

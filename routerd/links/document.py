@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from routerd.links import wall
+from routerd.links.amneziawg import NAMES
 from routerd.links.uri import Query, written
 from routerd.links.wall import LinkError
 
@@ -72,6 +73,12 @@ def text(entry: Mapping[str, object], *keys: str) -> str:
 
 def flag(entry: Mapping[str, object], key: str) -> bool:
     return text(entry, key).lower() in ("true", "1", "yes", "on")
+
+
+def terms(options: Mapping[str, object]) -> Query:
+    """What AmneziaWG has beside WireGuard, as a link's parameters."""
+    found = {key.replace("-", "").replace("_", "").lower(): text(options, key) for key in options}
+    return {key: value for key, value in found.items() if key in NAMES}
 
 
 def child(entry: Mapping[str, object], key: str) -> Json:

@@ -16,7 +16,7 @@ from routerd.links.wall import LinkError
 
 MARKS = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069 \t"
 ROW = re.compile("([^\n\r\x0b\x0c\x85\u2028\u2029]*)(?:\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]|\\Z)")
-SEVERAL = re.compile(r"\s+(?=(?:ss|vless|vmess|trojan|hysteria2|hy2|tuic|wireguard|anytls|socks5?)://)")
+SEVERAL = re.compile(r"\s+(?=(?:ss|vless|vmess|trojan|hysteria2|hy2|tuic|wireguard|awg|amneziawg|anytls|socks5?)://)")
 SIGNS = re.compile(r"[?#&=@:%]")
 ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 COMMENT = "It is a comment."

@@ -39,7 +39,7 @@ def link(entry: Json, tagged: All) -> str:
             return streamed(kind, entry)
         case "hysteria2" | "hysteria" | "tuic" | "anytls":
             return over_tls(kind, entry)
-        case "wireguard":
+        case "wireguard" | "awg":
             return wireguard(entry)
         case "naive":
             return naive(entry)
@@ -149,7 +149,7 @@ def hysteria(entry: Json) -> Query:
 
 
 def wireguard(entry: Json) -> str:
-    """An endpoint, or the outbound that it was before 1.11."""
+    """An endpoint, or the outbound that it was before 1.11. Forks have AmneziaWG's terms in it, or in `amnezia`."""
     peer = first(entry, "peers")
     if len(items(entry, "peers")) > 1:
         raise LinkError("It has several peers, which is not supported.")
@@ -163,7 +163,8 @@ def wireguard(entry: Json) -> str:
         "mtu": text(entry, "mtu"),
         "keepalive": text(peer, "persistent_keepalive_interval"),
     }
-    return uri("wireguard", text(entry, "private_key"), where, query, text(entry, "tag"))
+    terms = document.terms(entry | child(entry, "amnezia"))
+    return uri("wireguard", text(entry, "private_key"), where, query | terms, text(entry, "tag"))
 
 
 def naive(entry: Json) -> str:

@@ -6,8 +6,8 @@ AllowedIPs: which packets enter the tunnel is for the ruleset to say.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
+from dataclasses import replace
 from ipaddress import ip_interface
 from urllib.parse import quote
 
@@ -22,8 +22,6 @@ from routerd.transports.wireguard import WireGuard
 Section = dict[str, str]
 
 # Of AmneziaWG's beginnings, which no engine has any more: a server that has them does not understand plain WireGuard.
-GONE = re.compile(r"j[1-3]|itime")
-
 Tunnel = WireGuard | AmneziaWg
 
 
@@ -47,10 +45,23 @@ def wg_quick(text: str) -> Tunnel:
 
 def in_disguise(tunnel: WireGuard, names: Section) -> Tunnel:
     """AmneziaWG, where it is on its terms: a server that has them does not understand plain WireGuard."""
-    if any(GONE.fullmatch(name) for name in names):
-        raise LinkError("It is for an AmneziaWG of long ago (J1 to J3, Itime), which no engine understands any more.")
-    found = terms(names)
-    return disguised(tunnel, found) if found else tunnel
+    if not (found := terms(names)):
+        return tunnel
+    # Where nobody gave an MTU, what S4 puts ahead of each packet has to fit too.
+    mtu = tunnel.mtu if names.get("mtu") else tunnel.mtu - int(dict(found).get("S4", "0"))
+    return disguised(replace(tunnel, mtu=mtu), found)
+
+
+def awg(text: str) -> tuple[str, Tunnel]:
+    """As a wireguard:// link; or the whole file in base64, as 3x-ui's panels write it."""
+    payload, _, name = text.partition("://")[2].partition("#")
+    if "@" in payload:
+        return wireguard(text)
+    try:
+        file = wall.base64(decoded(payload), "AmneziaWG link").decode()
+    except UnicodeDecodeError:
+        raise LinkError("The AmneziaWG link is neither like a wireguard:// link nor a file in base64.") from None
+    return decoded(name), wg_quick(file)
 
 
 def wireguard(text: str) -> tuple[str, Tunnel]:
@@ -63,7 +74,7 @@ def wireguard(text: str) -> tuple[str, Tunnel]:
         host,
         port,
         key(decoded(uri.userinfo), "private key"),
-        key(query.get("publickey", ""), "public key"),
+        key(query.get("publickey", "") or query.get("peerpublickey", ""), "public key"),
         addresses(query.get("address", "") or query.get("ip", "")),
         optional_key(query.get("presharedkey", ""), "preshared key"),
         mtu(query.get("mtu", "")),

@@ -53,6 +53,7 @@ class Link:
 
     `families`: of the addresses that its engine gives it by itself, once the server has said which. `segment`: in
     bytes, of the inner packets that TCP makes, where shorter ones go better; 0 for the MTU. `tool`: takes `wireguard`.
+    `ahead`: bytes that it puts around each packet beside a tunnel's own.
     """
 
     ifname: str
@@ -62,6 +63,7 @@ class Link:
     families: tuple[Literal[4, 6], ...] = ()
     segment: int = 0
     tool: Literal["wg", "awg"] = "wg"
+    ahead: int = 0
 
     @property
     def ipv6(self) -> bool:

@@ -1,6 +1,6 @@
-"""AmneziaWG, by amneziawg-go: WireGuard with junk ahead of its packets, and other headers and sizes than they have.
+"""AmneziaWG: WireGuard with junk ahead of its packets, and other headers and sizes than they have.
 
-Neither Debian nor PyPI has it: it is carried where the box's owner has put amneziawg-go and awg.
+Neither Debian nor PyPI has it: it is carried where the box's owner has put awg, and amneziawg-go or the kernel's own.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class AmneziaWg:
     def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         allowed = upstreams(self.server, ((self.port, self.port),), "udp")
         ifname = f"cw-{slot}"
-        link = Link(ifname, self.addresses, self.mtu, wireguard=self.plain.setconf(via, self.terms), tool="awg")
+        text, ahead = self.plain.setconf(via, self.terms), int(dict(self.terms).get("S4", "0"))
+        link = Link(ifname, self.addresses, self.mtu, wireguard=text, tool="awg", ahead=ahead)
         return Launch(name, slot, ("amneziawg-go", "-f", ifname), link, allowed)
 
 

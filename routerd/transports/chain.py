@@ -56,8 +56,9 @@ def inside(launch: Launch, outer: Launch) -> Launch:
     if isinstance(outer.exit, Queue):
         return launch  # `why_not` lets nothing travel inside one
     match launch.exit:
-        case Link(mtu=mtu):
-            room = max(IN_ENGINE, outer.exit.mtu - AROUND) if isinstance(outer.exit, Link) else IN_ENGINE
+        case Link(mtu=mtu, ahead=ahead):
+            around = AROUND + ahead
+            room = max(IN_ENGINE, outer.exit.mtu - around) if isinstance(outer.exit, Link) else IN_ENGINE
             return replace(launch, exit=replace(launch.exit, mtu=min(mtu, room)))
         case Queue():
             return launch

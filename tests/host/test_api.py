@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from routerd.links import parse
+from routerd.host import engines
+from routerd.links import export, parse
+from routerd.transports.amneziawg import AmneziaWg
 from tests.host.namespace import alone, household
 from tests.lab.box import NO_CLOCK
 from tests.openapi import conforms, document, event_conforms
@@ -228,6 +230,21 @@ def test_an_import_is_added_in_one_step_under_names_of_its_own_and_comes_back_as
         assert [one["name"] for one in ask(folder, "POST", "/import", single)[1]["transports"]] == ["mine 3"]
         several = {"text": f"{LINK}\ntrojan://p@192.0.2.9:444#its", "name": "mine"}  # the first is there already
         assert [one["name"] for one in ask(folder, "POST", "/import", several)[1]["transports"]] == ["its"]
+
+
+@alone
+def test_what_is_imported_and_has_no_engine_here_is_kept_and_says_what_is_missing() -> None:
+    file = Path(__file__).parents[1] / "golden" / "engines" / "amneziawg" / "wg.conf"
+    lacks = engines.lacking(AmneziaWg.engine)
+    with running() as folder:
+        (named,) = ask(folder, "POST", "/import", {"text": f"{file.read_text()}", "name": "mine"})[1]["transports"]
+        assert (named["kind"], named.get("lacks", "")) == ("amneziawg", lacks)
+        assert [one["name"] for one in ask(folder, "GET", "/transports")[1]["transports"]] == ["mine"]
+        assert ask(folder, "DELETE", "/transports/mine")[0] == 200
+        (folder / "list.txt").write_text(f"{LINK}\n{export(parse(file.read_text()))}\n")
+        _, out, _ = told(folder, "import", str(folder / "list.txt"))
+        then = f"; it cannot be used yet: {lacks}" if lacks else ""
+        assert out.splitlines() == ["added home (trojan)", f"added 192.0.2.15 (amneziawg){then}"]
 
 
 @alone

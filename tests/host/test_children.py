@@ -13,6 +13,7 @@ import pytest
 from routerd.host import engines
 from routerd.host.children import Child, Children
 from routerd.model import ENGINES
+from routerd.transports.amneziawg import AmneziaWg
 from tests.host.namespace import alone
 
 Reports = list[tuple[str, str]]
@@ -198,6 +199,18 @@ def test_children_die_with_us() -> None:
 def test_a_missing_engine_names_what_to_install() -> None:
     with pytest.raises(engines.EngineMissing, match="Debian's package"):
         engines.program("no-such-engine")
+
+
+def test_an_engine_without_its_tool_is_no_use_and_what_debian_has_not_is_said_to_be_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PATH", str(tmp_path))
+    engines.program.cache_clear()
+    for name, said in (("amneziawg-go", "amneziawg-go is not on"), ("awg", "awg is not on this box; Debian has no package of it: build")):
+        assert said in engines.lacking(AmneziaWg.engine)
+        (tmp_path / name).touch(0o755)
+    assert engines.lacking(AmneziaWg.engine) == ""
+    engines.program.cache_clear()
 
 
 @alone

@@ -15,6 +15,7 @@ import pytest
 
 from routerd.host.engines import EngineMissing, resolve, tags
 from routerd.links import parse
+from tests.lab.tunnels import missing
 
 ENGINES = Path(__file__).parents[1] / "golden" / "engines"
 GOLDEN = {path.parent.name: json.loads(path.read_text()) for path in sorted(ENGINES.glob("*/config.json"))}
@@ -100,14 +101,14 @@ def started(child: subprocess.Popen[bytes], log: Path) -> bool:
 
 
 @needs_root
-@pytest.mark.skipif(not (shutil.which("wireguard-go") and shutil.which("wg")), reason="no wireguard-go or wg here")
-@pytest.mark.parametrize("name", of("wireguard-go"))
-def test_wg_takes_it(name: str) -> None:
-    ifname, _, _, lines = GOLDEN[name]["exit"]
+@pytest.mark.parametrize("name", [*of("wireguard-go"), *([] if missing("amneziawg") else of("amneziawg-go"))])
+def test_the_engine_takes_it_from_its_tool(name: str) -> None:
+    engine, ifname, lines = GOLDEN[name]["argv"][0], GOLDEN[name]["exit"][0], GOLDEN[name]["exit"][3]
+    tool = {"wireguard-go": "wg", "amneziawg-go": "awg"}[engine]
     script = (
-        f"ip link set lo up; wireguard-go -f {ifname} >/dev/null 2>&1 & child=$!;"
-        f" n=0; until ip link show {ifname} >/dev/null 2>&1 || [ $n = 50 ]; do sleep 0.1; n=$((n+1)); done; sleep 0.3;"
-        f" wg setconf {ifname} /dev/stdin <<'END' && wg show {ifname}\n" + "\n".join(lines) + "\nEND\n"
+        f"ip link set lo up; {engine} -f {ifname} >/dev/null 2>&1 & child=$!;"
+        f" n=0; until {tool} show {ifname} >/dev/null 2>&1 || [ $n = 50 ]; do sleep 0.1; n=$((n+1)); done;"
+        f" {tool} setconf {ifname} /dev/stdin <<'END' && {tool} show {ifname}\n" + "\n".join(lines) + "\nEND\n"
         "status=$?; kill $child; wait $child; exit $status"
     )
     done = subprocess.run(["unshare", "-n", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=30)

@@ -4,6 +4,7 @@ Allowed in every run: ARP, neighbour discovery and MLD, DHCP from port 68 to 67.
 wire at all, whoever sent the frame. A capture that lost a frame is a failed run.
 """
 
+import ipaddress
 import re
 import secrets
 import signal
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from .net import Host, LabError, wait_until
 from .servers import Server
-from .verdict import Allowed, Flow, Verdict, judge, sent
+from .verdict import IPV4, Allowed, Flow, Verdict, frames, judge, sent
 
 BUFFER_KIB = 128 * 1024
 SHARED_MEMORY = Path("/dev/shm")
+UDP = 17
 MARKER_TYPE = b"\x88\xb5"  # local experimental ethertype: nobody answers it
 
 __all__ = ["Allowed", "Capture", "Verdict", "upstreams"]
@@ -66,6 +68,13 @@ class Capture:
         """What the router sent to this address since then, so far; Unix times."""
         self._flush()
         return [(at, flow) for at, flow in sent(self.file.read_bytes(), self.router_mac, address) if at > since]
+
+    def payloads(self, address: str) -> list[bytes]:
+        """What the router sent to this IPv4 address by UDP, so far."""
+        self._flush()
+        wanted = ipaddress.IPv4Address(address).packed
+        seen = [frame for _, frame in frames(self.file.read_bytes()) if frame[6:12] == self.router_mac]
+        return [frame[42:] for frame in seen if frame[12:14] == IPV4 and frame[23] == UDP and frame[30:34] == wanted]
 
     def stop(self, keep: Path | None = None) -> Verdict:
         """End it and judge; LabError if frames were lost. `keep`: where to move the pcap file."""

@@ -92,6 +92,12 @@ def quic_drop() -> Censor:
     return Censor("quic_drop", port_drop("udp", 443).forward)
 
 
+def wireguard_drop() -> Censor:
+    """WireGuard's handshake by its looks, to any port: 148 bytes that begin with 1 and three zeros, or 92 with 2."""
+    looks = (f"udp length {8 + size} @th,64,32 {kind << 24:#010x} drop" for kind, size in ((1, 148), (2, 92)))
+    return Censor("wireguard_drop", tuple(looks))
+
+
 def throttle(address: str, kbit: int) -> Censor:
     """Each direction of this address is policed to so many kbit/s: what is over is lost."""
     size = max(kbit * 125, 1)

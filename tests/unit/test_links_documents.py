@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from ipaddress import ip_interface
 import struct
 import zlib
 from base64 import b64encode, urlsafe_b64encode
+from ipaddress import ip_interface
 from urllib.parse import quote
 
 import pytest
@@ -73,8 +73,8 @@ def xray(protocol: str, settings: object, **stream: object) -> str:
          Trojan("2001:db8::1", 443, "p@:/#?", Tls("s.example", alpn=("h2", "http/1.1")))),
         ("type: hysteria2, server: h.example, port: 443, ports: '1000,2000-3000', password: p, sni: s.example, obfs: salamander, obfs-password: q",
          Hysteria2("h.example", 1000, "s.example", "p", ((1000, 1000), (2000, 3000)), "salamander", "q")),
-        (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, amnezia-wg-option: {{jc: 5, h1: 9}}",
-         AmneziaWg("t.example", 1, KEY, KEY, (ip_interface("10.0.0.2"),), terms=(("Jc", "5"), ("H1", "9")))),
+        (f"type: wireguard, server: t.example, port: 1, ip: 10.0.0.2, private-key: {KEY}, public-key: {KEY}, amnezia-wg-option: {{jc: 5, h1: 9, mtu: 1, rekey-timeout: '4-6', version: 3, random-trailers: true}}",
+         AmneziaWg("t.example", 1, KEY, KEY, (ip_interface("10.0.0.2"),), terms=(("Jc", "5"), ("H1", "9"), ("RekeyTimeout", "4-6"), ("RandomTrailers", "on")))),
     ],
 )  # fmt: skip
 def test_a_clash_entry_is_read(entry: str, transport: object) -> None:
@@ -245,6 +245,17 @@ def test_a_sing_box_endpoint_and_its_older_form_are_the_same() -> None:
     new = {"endpoints": [{"type": "wireguard", "tag": "n", "address": ["10.0.0.2/32"], "private_key": KEY, "peers": [peer]}]}
     old = {"type": "wireguard", "tag": "n", "server": "w.example", "server_port": 1, "local_address": "10.0.0.2/32", "private_key": KEY}
     assert transports(read_all(json.dumps(new))) == transports(read_all(outbound(**old, peer_public_key=KEY)))
+
+
+def test_a_forks_amneziawg_endpoint_is_read_with_its_terms_beside_the_rest_or_in_a_table_of_their_own() -> None:
+    peer = {"address": "w.example", "port": 1, "public_key": KEY}
+    plain = {"tag": "n", "address": ["10.0.0.2/32"], "private_key": KEY, "peers": [peer]}
+    terms = {"jc": 4, "jmin": 10, "jmax": 50, "h1": "7-9"}
+    flat = read_all(json.dumps({"endpoints": [{"type": "awg", **plain, **terms}]}))
+    (found,) = transports(read_all(json.dumps({"endpoints": [{"type": "wireguard", **plain, "amnezia": terms}]})))
+    assert isinstance(found, AmneziaWg)
+    assert transports(flat) == [found]
+    assert found.terms == (("Jc", "4"), ("Jmin", "10"), ("Jmax", "50"), ("H1", "7-9"))
 
 
 @pytest.mark.parametrize(

@@ -137,23 +137,27 @@ wireguard = st.builds(
     st.integers(1280, 1500),
     st.integers(0, 65535),
 )
-spans = st.tuples(st.integers(0, 2000), st.integers(1, 50)).map(lambda one: f"{one[0]}-{one[0] + one[1]}")
-tags = st.sampled_from(["<b 0xc3ff>", "<r 16>", "<rc 5>", "<rd 9>", "<t>"])
+counts = st.integers(1, 128).map(str)
+spans = st.tuples(st.integers(1, 2000), st.integers(1, 50)).map(lambda one: f"{one[0]}-{one[0] + one[1]}")
+tags = st.sampled_from(["<b 0xc3ff>", "<r 16>", "<rc 5>", "<rd 9>", "<t>", "<c>"])
 TERMS: dict[str, st.SearchStrategy[str]] = {
-    **dict.fromkeys(("Jc", "Jmin", "S1", "S4"), st.integers(0, 100).map(str)),
-    "Jmax": st.integers(100, 900).map(str),
+    **dict.fromkeys(("Jc", "Jmin"), counts),
+    "Jmax": st.integers(128, 900).map(str),
+    **dict.fromkeys(("S1", "S2", "S3", "S4"), st.integers(12, 140).map(str)),
     "H1": st.integers(5, 9).map(str),
     "H4": spans.map(lambda span: "-".join(str(int(end) + 10) for end in span.split("-"))),
     **dict.fromkeys(("I1", "I5"), st.lists(tags, min_size=1, max_size=6).map("".join)),
     "HeaderProtectionKey": keys,
     "RekeyAfterTime": spans,
-    "RandomTrailers": st.sampled_from(["on", "off"]),
+    "RandomTrailers": st.just("on"),
 }
+NEED = {"Jmin": {"Jc", "Jmax"}, "Jmax": {"Jc"}, "HeaderProtectionKey": {"S1", "S2", "S3", "S4"}}
 
 
 @st.composite
 def amneziawg(draw: st.DrawFn) -> AmneziaWg:
     chosen = draw(st.sets(st.sampled_from(list(TERMS)), min_size=1))
+    chosen = chosen.union(*(NEED.get(name, set()) for name in chosen))
     found = {name: draw(TERMS[name]) for name in CHECKS if name in chosen}
     return disguised(draw(wireguard), tuple(found.items()))
 

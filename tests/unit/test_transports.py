@@ -109,6 +109,7 @@ def test_secrets_are_neither_in_argv_nor_in_the_repr(folder: Path) -> None:
         for name in ("password", "uuid", "private_key", "preshared_key", "obfs_password", "cover_password", "control_key")
         if getattr(found, name, "")
     ]
+    secrets += [value for key, value in getattr(found, "terms", ()) if key == "HeaderProtectionKey"]
     bridges = found.bridges if isinstance(found, Tor) else ()
     secrets += [value for bridge in bridges for value in (bridge.fingerprint, *dict(bridge.arguments).values()) if len(value) > 4]
     launch = found.launch("golden", SLOT)
