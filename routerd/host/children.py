@@ -136,6 +136,8 @@ class Children:
 
     async def _stop(self, running: _Running) -> None:
         """Resets its connections first: the household's apps learn at once that this way is gone."""
+        if self._running.get(running.child.name) is not running:
+            return  # it has ended by itself since it was told to go
         del self._running[running.child.name]
         _reset(running)
         with contextlib.suppress(ProcessLookupError):

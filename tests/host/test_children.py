@@ -51,6 +51,22 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @alone
+def test_those_that_end_by_themselves_while_they_are_stopped_are_gone_once() -> None:
+    async def story(children: Children, reports: Reports) -> None:
+        for turns in range(12):  # of the loop, between their end and the wish that they should stop
+            await children.apply(shell("sleep 60", str(n)) for n in range(4))
+            for pid in children.pids().values():
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await children.apply([])
+            assert children.pids() == {}
+
+    living(story)
+
+
+@alone
 def test_equal_children_are_left_running_and_others_are_stopped() -> None:
     async def story(children: Children, reports: Reports) -> None:
         await children.apply([shell("sleep 60", "a"), shell("sleep 60", "b")])
