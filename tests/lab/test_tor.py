@@ -169,23 +169,21 @@ def titles(status: dict[str, Any]) -> str:
 
 FRONT, STUN = SITE["front.example"], SITE["open.example"]
 FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
-MEEK = f"meek_lite 192.0.2.20:80 {FINGERPRINT} url=https://blocked.example/ front={FRONT.name}"
 SNOWFLAKE = (
     f"snowflake 192.0.2.3:80 {FINGERPRINT} fingerprint={FINGERPRINT} url=https://blocked.example/ fronts={FRONT.name} "
     f"ice=stun:{STUN.name}:3478"
 )
 
 
-@pytest.mark.parametrize(("line", "port"), [(MEEK, "tcp"), (SNOWFLAKE, "udp")], ids=["meek_lite", "snowflake"])
-def test_a_helper_finds_its_front_by_doh_and_reaches_it(lab: Lab, tor: TorNet, line: str, port: str) -> None:
-    """There is no meek server and no broker here: what is shown is that the way to them is open, and no more than it."""
+def test_snowflake_finds_its_front_by_doh_and_reaches_it(lab: Lab, tor: TorNet) -> None:
+    """There is no broker here: what is shown is that the way to it is open, and no more than it."""
     fronts = [Allowed(address, "tcp", 443) for address in (FRONT.address4, FRONT.address6)]
     stuns = [Allowed(address, "udp", 3478) for address in (STUN.address4, STUN.address6)]
     resolvers = [Allowed(address, "tcp", 443) for address in RESOLVERS4]
-    capture = lab.capture([*fronts, *resolvers, *(stuns if port == "udp" else [])])
+    capture = lab.capture([*fronts, *resolvers, *stuns])
     began = time.time()
-    with Box(lab, [], extra=entry(line)):
-        for site in (FRONT, STUN) if port == "udp" else (FRONT,):
+    with Box(lab, [], extra=entry(SNOWFLAKE)):
+        for site in (FRONT, STUN):
             wait_until(partial(reached, capture, site, began), 60, f"{site.name} is asked", 0.5)
         time.sleep(3)
     verdict = capture.stop()

@@ -1,0 +1,50 @@
+"""Tor over bridges whose lines tell no true address, to the end: through a front, with the real clients.
+
+The servers behind the front are the lab's own, as no package has them: meek.py.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from . import censor
+from .box import Box
+from .capture import Allowed
+from .front import ADDRESS4, HTTPS, MEEK, NAME, Front, start_front
+from .lab import Lab
+from .test_tor import SLOWEST, entry
+from .topology import RESOLVERS4
+from .tornet import BRIDGE4, BRIDGE_PORT, RELAYS4, TorNet
+
+RESOLVERS = [Allowed(address, "tcp", 443) for address in RESOLVERS4]
+
+
+@pytest.fixture(scope="module")
+def tor(lab: Lab) -> TorNet:
+    return TorNet.up(lab)
+
+
+@pytest.fixture(scope="module")
+def front(lab: Lab, tor: TorNet) -> Front:
+    return start_front(lab.net, lab.ca, (BRIDGE4, BRIDGE_PORT))
+
+
+@pytest.fixture
+def censored(lab: Lab) -> Iterator[None]:
+    """Tor is blocked by its addresses, and the site by its name."""
+    with lab.censor(censor.ip_drop([RELAYS4, BRIDGE4])), lab.censor(censor.sni_reset(["blocked.example"])):
+        yield
+
+
+def test_over_meek_tor_comes_up_and_only_the_front_is_seen(lab: Lab, tor: TorNet, front: Front, censored: None) -> None:
+    """Debian's obfs4proxy is the client; it asks by TLS for the front, and inside for a name that no resolver knows."""
+    line = f"meek_lite 192.0.2.20:80 {tor.fingerprint} url=https://{MEEK}/ front={NAME}"
+    capture = lab.capture([HTTPS, *RESOLVERS])
+    with Box(lab, [], extra=entry(line)) as box:
+        print(f"seconds to come up over meek: {box.wait_open('tor', SLOWEST):.1f}")
+        answer = lab.phone.curl("https://blocked.example/ip", "-4", timeout=30)
+        assert answer.stdout.strip() == RELAYS4, answer.stderr
+        assert {(one["host"], one["status"]) for one in front.requests()} == {(MEEK, 200)}
+        assert capture.sent(ADDRESS4, 0)
+    verdict = capture.stop()
+    assert verdict.clean, str(verdict)
