@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 from routerd.desync.crawl import DOUBT
-from routerd.host import engines, sockets
-from routerd.model import ENGINES
+from routerd.host import engines, helpers, sockets
+from routerd.model import ENGINES, Helper
 
 NOBODY = 65534
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
@@ -40,6 +40,7 @@ class Child:
     stdin: str = field(default="", repr=False)
     uid: int = NOBODY
     keeps: bool = False
+    helpers: tuple[Helper, ...] = ()
 
 
 Report = Callable[[str, str], None]  # a child's name, and how it ended
@@ -116,7 +117,7 @@ class Children:
         assert process.stdin
         assert process.stderr
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            process.stdin.write(child.stdin.encode())
+            process.stdin.write((child.stdin + helpers.configured(child.helpers)).encode())
             await process.stdin.drain()
         process.stdin.close()
         last = await _last_line(process.stderr, partial(self._said, child.name))

@@ -3,9 +3,12 @@
 The servers behind the front are the lab's own, as no package has them: meek.py.
 """
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
+
+from routerd.transports.tor import HELPERS
 
 from . import censor
 from .box import Box
@@ -48,3 +51,14 @@ def test_over_meek_tor_comes_up_and_only_the_front_is_seen(lab: Lab, tor: TorNet
         assert capture.sent(ADDRESS4, 0)
     verdict = capture.stop()
     assert verdict.clean, str(verdict)
+
+
+def test_where_webtunnels_helper_is_missing_the_owner_is_told_and_the_other_bridges_carry(lab: Lab, tor: TorNet) -> None:
+    for program in filter(None, map(shutil.which, HELPERS["webtunnel"])):
+        lab.router.sh(f"mount --bind /dev/null {program}")
+    webtunnel = f"webtunnel [2001:db8:113::99]:443 {'AB' * 20} url=https://w.example/x ver=0.0.1"
+    with Box(lab, [], extra=entry(webtunnel, tor.obfs4)) as box:
+        print(f"seconds to come up beside a bridge without its helper: {box.wait_open('tor', SLOWEST):.1f}")
+        [said] = [one for one in box.status()["problems"] if one["code"] == "helper"]
+        assert "webtunnel bridges: package webtunnel or lyrebird" in said["title"]
+        assert lab.phone.curl("https://blocked.example/ip", "-4", timeout=30).stdout.strip() == RELAYS4
