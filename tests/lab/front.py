@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from .broker import Broker
 from .capture import Allowed
 from .meek import Meek
 from .net import Host, Net, wait_until
@@ -23,7 +24,7 @@ from .topology import server_host
 
 NUMBER = 42
 ADDRESS4, NAME = f"203.0.113.{NUMBER}", "front.servers.example"
-MEEK = "meek.hidden.example"
+MEEK, BROKER = "meek.hidden.example", "broker.hidden.example"
 HTTPS = Allowed(ADDRESS4, "tcp", 443)
 
 
@@ -84,7 +85,8 @@ def only_the_front(sock: ssl.SSLObject, name: str | None, context: ssl.SSLContex
 def main() -> None:
     config = json.loads(sys.argv[1])
     _Handler.log = Path(config["folder"]) / "requests.log"
-    _Handler.behind = {MEEK: Meek(tuple(config["bridge"])).asked}
+    broker = Broker()
+    _Handler.behind = {MEEK: Meek(tuple(config["bridge"])).asked, BROKER: broker.client, NAME: broker.volunteer}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(config["cert"], config["key"])
     context.sni_callback = only_the_front

@@ -13,12 +13,14 @@ from routerd.transports.tor import HELPERS
 from . import censor
 from .box import Box
 from .capture import Allowed
-from .front import ADDRESS4, HTTPS, MEEK, NAME, Front, start_front
+from .front import ADDRESS4, BROKER, HTTPS, MEEK, NAME, Front, start_front
 from .lab import Lab
+from .snowflake import SERVER4, STUN, STUN_PORT, VOLUNTEER4, VOLUNTEER6, start_snowflake
 from .test_tor import SLOWEST, entry
 from .topology import RESOLVERS4
 from .tornet import BRIDGE4, BRIDGE_PORT, RELAYS4, TorNet
 
+WEBRTC = [Allowed(address, "udp") for address in (VOLUNTEER4, VOLUNTEER6)]
 RESOLVERS = [Allowed(address, "tcp", 443) for address in RESOLVERS4]
 
 
@@ -49,6 +51,24 @@ def test_over_meek_tor_comes_up_and_only_the_front_is_seen(lab: Lab, tor: TorNet
         assert answer.stdout.strip() == RELAYS4, answer.stderr
         assert {(one["host"], one["status"]) for one in front.requests()} == {(MEEK, 200)}
         assert capture.sent(ADDRESS4, 0)
+    verdict = capture.stop()
+    assert verdict.clean, str(verdict)
+
+
+def test_over_snowflake_tor_comes_up_by_a_volunteer_that_the_broker_names(lab: Lab, tor: TorNet, front: Front, censored: None) -> None:
+    """Debian's snowflake-client and snowflake-proxy are at the two ends of the WebRTC; STUN, broker and server are the lab's."""
+    volunteer = start_snowflake(lab.net, (BRIDGE4, BRIDGE_PORT))
+    line = (
+        f"snowflake 192.0.2.3:80 {tor.fingerprint} fingerprint={tor.fingerprint} url=https://{BROKER}/ fronts={NAME} "
+        f"ice=stun:{STUN}:{STUN_PORT}"
+    )
+    capture = lab.capture([HTTPS, *RESOLVERS, Allowed(SERVER4, "udp", STUN_PORT), *WEBRTC])
+    with Box(lab, [], extra=entry(line)) as box:
+        print(f"seconds to come up over snowflake: {box.wait_open('tor', SLOWEST):.1f}")
+        answer = lab.phone.curl("https://blocked.example/ip", "-4", timeout=30)
+        assert answer.stdout.strip() == RELAYS4, answer.stderr
+        assert any(one["host"] == BROKER and one["status"] == 200 for one in front.requests())
+        assert any(capture.sent(address, 0) for address in (VOLUNTEER4, VOLUNTEER6)), (volunteer.directory, "no WebRTC")
     verdict = capture.stop()
     assert verdict.clean, str(verdict)
 
