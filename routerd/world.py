@@ -338,7 +338,9 @@ def _is_wireguard(launch: Launch) -> bool:
 
 
 def _child(launch: Launch) -> Child:
-    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps, launch.helpers)
+    return Child(
+        launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps, launch.helpers, launch.needs_one
+    )
 
 
 def _exits(plan: Plan) -> dict[int, Child | Direct]:

@@ -41,6 +41,7 @@ class Child:
     uid: int = NOBODY
     keeps: bool = False
     helpers: tuple[Helper, ...] = ()
+    needs_one: bool = False
 
 
 Report = Callable[[str, str], None]  # a child's name, and how it ended
@@ -87,6 +88,8 @@ class Children:
     async def _start(self, child: Child) -> None:
         try:
             argv = engines.resolve(child.argv)
+            if child.needs_one:
+                helpers.check(child.helpers)
             uid = user(argv, child)
             process = await asyncio.create_subprocess_exec(
                 *confined(argv, child.argv[0], uid),

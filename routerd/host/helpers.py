@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 
-from routerd.host.engines import PATH
+from routerd.host.engines import PATH, EngineMissing
 from routerd.model import Helper
 
 PACKAGES = {"webtunnel-client": "webtunnel"}  # where the package is not called as the program
@@ -23,6 +23,13 @@ def configured(helpers: Iterable[Helper]) -> str:
 def place(helper: Helper) -> str | None:
     """Where the first of its programs is, or None."""
     return next(filter(None, (shutil.which(name, path=PATH) for name in helper.programs)), None)
+
+
+def check(helpers: Iterable[Helper]) -> None:
+    """Raises EngineMissing where none is here."""
+    helpers = tuple(helpers)
+    if not any(map(place, helpers)):
+        raise EngineMissing(f"what its bridges need is not on this box ({missing(helpers)})")
 
 
 def missing(helpers: Iterable[Helper]) -> str:

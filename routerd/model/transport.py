@@ -136,7 +136,7 @@ class Launch:
     carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `marks` False:
     the engine cannot mark them; the ruleset does, by the user that it alone runs as (ENGINES plus the slot). `asks`:
     it looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory. `helpers`: what
-    it starts by itself.
+    it starts by itself; `needs_one`: without any of these it carries nothing.
     """
 
     name: str
@@ -150,3 +150,4 @@ class Launch:
     asks: bool = False
     keeps: bool = False
     helpers: tuple[Helper, ...] = ()
+    needs_one: bool = False

@@ -1,4 +1,4 @@
-"""Tor, straight or over bridges, by Debian's tor, obfs4proxy and snowflake-client. UDP is refused at once: TCP only.
+"""Tor, straight or over bridges, by Debian's tor and the helpers that are on the box. UDP is refused at once: TCP only.
 
 Neither tor nor its helpers can set a mark, so the ruleset knows their packets by their user (Launch.marks). tor's
 sandbox is off: it cannot be had together with helpers ("Managed proxies are not compatible with Sandbox mode").
@@ -99,6 +99,7 @@ class Tor:
             asks=any(bridge.by in HIDDEN for bridge in self.bridges),
             keeps=True,
             helpers=tuple(helper(by, self.bridges) for by in HELPERS if any(by == each.by for each in self.bridges)),
+            needs_one=bool(self.bridges) and all(each.by for each in self.bridges),
         )
 
     def _upstreams(self) -> tuple[Upstream, ...]:
