@@ -22,7 +22,8 @@ from routerd.transports.tor import HELPERS, HIDDEN, Bridge, Tor
 
 LONGEST = 1 << 17  # characters of an answer
 PLAIN, MEEK = "vanilla", ("meek", "meek-azure")  # what rdsys calls, or has called, plain bridges and meek_lite's
-KNOWN = (*HELPERS, PLAIN, *MEEK)
+# Debian has no helper for webtunnel yet: an answer that says nothing else would leave the box without a bridge.
+KNOWN = (*(kind for kind in HELPERS if kind != "webtunnel"), PLAIN, *MEEK)
 
 
 class Refusal(ValueError):
@@ -112,6 +113,8 @@ def _good(line: str) -> Bridge | None:
     try:
         found = bridge(line)
     except LinkError:
+        return None
+    if (found.by or PLAIN) not in KNOWN:
         return None
     # The addresses of the hidden ones are placeholders that nobody connects to.
     return found if found.by in HIDDEN or is_public(ip_address(found.address)) else None

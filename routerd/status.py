@@ -58,6 +58,7 @@ _OURS: Mapping[str, _Row] = {
     "tampered": ("warning", "Another program changed the firewall; it was put back", "See docs/problems.md"),
     "routing": ("error", "The kernel did not take rules or routes", "See docs/problems.md"),
     "links": ("error", "A tunnel's interface could not be made", "The kernel needs WireGuard or /dev/net/tun"),
+    "helper": ("warning", "A program that some bridges need is not on this box", "Install it, or remove these bridges"),
     "lan": ("error", "The LAN port is missing", "Plug it in, or correct lan.interface"),
     "overlap": ("error", "Your provider's network has the same addresses as your home", "Change lan.address"),
     "clock_wrong": ("warning", "The clock is wrong", "It is set as soon as the date is known; see docs/problems.md"),

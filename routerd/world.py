@@ -16,7 +16,7 @@ from pathlib import Path
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from routerd.host import conntrack, sysctl
+from routerd.host import conntrack, helpers, sysctl
 from routerd.host.children import Child, Children
 from routerd.host.lease import Lease
 from routerd.host.links import Links
@@ -132,6 +132,7 @@ class World:
             self._links.forget(_renewed(before, plan, self._links.makes))
             await self._children.apply(_children(plan, self._links.makes))
             await self._part("links", self._make_links, plan)
+            self._report("helper", helpers.missing(each for launch in plan.launches for each in launch.helpers))
         self.took_ms["apply"] = (time.perf_counter() - began) * 1000
         self._traffic.launches = plan.launches
         self._prober.apply(plan.probes)
@@ -337,7 +338,8 @@ def _children(plan: Plan, by_kernel: Callable[[Launch], bool]) -> list[Child]:
 
 
 def _child(launch: Launch) -> Child:
-    return Child(launch.name, launch.argv, launch.stdin, ENGINES + launch.slot, launch.keeps, launch.tag)
+    uid, helped = ENGINES + launch.slot, (launch.helpers, launch.needs_one)
+    return Child(launch.name, launch.argv, launch.stdin, uid, launch.keeps, launch.tag, *helped)
 
 
 def _exits(plan: Plan) -> dict[int, Child | Direct]:

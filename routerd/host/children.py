@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 from routerd.desync.crawl import DOUBT
-from routerd.host import engines, sockets
-from routerd.model import ENGINES
+from routerd.host import engines, helpers, sockets
+from routerd.model import ENGINES, Helper
 
 NOBODY = 65534
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
@@ -41,6 +41,8 @@ class Child:
     uid: int = NOBODY
     keeps: bool = False
     tag: str = ""
+    helpers: tuple[Helper, ...] = ()
+    needs_one: bool = False
 
 
 Report = Callable[[str, str], None]  # a child's name, and how it ended
@@ -87,6 +89,8 @@ class Children:
     async def _start(self, child: Child) -> None:
         try:
             argv = await asyncio.to_thread(engines.resolve, child.argv, child.tag)
+            if child.needs_one:
+                helpers.check(child.helpers)
             uid = user(argv, child)
             process = await asyncio.create_subprocess_exec(
                 *confined(argv, child.argv[0], uid),
@@ -117,7 +121,7 @@ class Children:
         assert process.stdin
         assert process.stderr
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            process.stdin.write(child.stdin.encode())
+            process.stdin.write((child.stdin + helpers.configured(child.helpers)).encode())
             await process.stdin.drain()
         process.stdin.close()
         last = await _last_line(process.stderr, partial(self._said, child.name))

@@ -65,7 +65,7 @@ def bridge(line: str) -> Bridge:
         words = words[1:]
     by = words.pop(0).lower() if words and re.fullmatch(r"[A-Za-z]\w*", words[0], re.ASCII) else ""
     if by and by not in HELPERS:
-        raise LinkError(f"Bridges of this kind need a helper that Debian does not have; allowed: plain, {CARRIED}.")
+        raise LinkError(f"Bridges of this kind need a helper that is not known here; allowed: plain, {CARRIED}.")
     address, port = place(words.pop(0) if words else "")
     match = FINGERPRINT.fullmatch(words[0]) if words else None
     pairs = arguments(by, words[1:] if match else words)
@@ -128,6 +128,11 @@ def hosts(value: str) -> str:
     return ",".join(wall.hostname(host) for host in value.split(","))
 
 
+def socket_address(value: str) -> str:
+    host, port = place(value)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def stun(value: str) -> str:
     """`stun:HOST:PORT`, several with commas."""
     parts = [re.fullmatch(r"stun:([^:]+)(?::([0-9]+))?", one) for one in value.split(",")]
@@ -166,6 +171,14 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
         "public-key": lambda value: wall.hexadecimal(value, "bridge's public-key=", (64,)),
     },
     "meek_lite": {"url": url, "front": hosts, "utls": word},
+    "webtunnel": {
+        "url": url,
+        "ver": word,
+        "addr": socket_address,
+        "servername": hosts,
+        "sni-imitation": wall.hostname,
+        "utls": word,
+    },
     "snowflake": {
         "fingerprint": fingerprint,
         "url": url,
@@ -179,4 +192,9 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
     },
 }
 # Without ice= Debian 12's snowflake-client (2.5.1) ends with a nil pointer at its first connection.
-NEEDED = {"obfs4": {"cert", "iat-mode"}, "meek_lite": {"url"}, "snowflake": {"fingerprint", "url", "ice"}}
+NEEDED = {
+    "obfs4": {"cert", "iat-mode"},
+    "meek_lite": {"url"},
+    "webtunnel": {"url"},
+    "snowflake": {"fingerprint", "url", "ice"},
+}

@@ -120,6 +120,19 @@ def beneath(via: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Helper:
+    """A program that the engine starts by itself: the first of `programs` that is on the box (host/helpers.py).
+
+    `carries`: what it is for, in the owner's words. `config`: what follows the Launch's `stdin` where there is such a
+    program, with its path in the place of the braces.
+    """
+
+    carries: str
+    programs: tuple[str, ...]
+    config: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """What should run for one transport.
 
@@ -127,8 +140,9 @@ class Launch:
     holds the engine's configuration, secrets included, and is never printed. `via`: the slot that its own packets
     carry: UPSTREAM_SLOT straight to the server, else the slot of the transport that it travels inside. `marks` False:
     the engine cannot mark them; the ruleset does, by the user that it alone runs as (ENGINES plus the slot). `asks`:
-    it looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory. `tag`: what the
-    engine must have been built with.
+    it looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory. `helpers`: what
+    it starts by itself; `needs_one`: without any of these it carries nothing. `tag`: what the engine must have been
+    built with.
     """
 
     name: str
@@ -142,3 +156,5 @@ class Launch:
     asks: bool = False
     keeps: bool = False
     tag: str = ""
+    helpers: tuple[Helper, ...] = ()
+    needs_one: bool = False

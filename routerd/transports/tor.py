@@ -1,4 +1,4 @@
-"""Tor, straight or over bridges, by Debian's tor, obfs4proxy and snowflake-client. UDP is refused at once: TCP only.
+"""Tor, straight or over bridges, by Debian's tor and the helpers that are on the box. UDP is refused at once: TCP only.
 
 Neither tor nor its helpers can set a mark, so the ruleset knows their packets by their user (Launch.marks). tor's
 sandbox is off: it cannot be had together with helpers ("Managed proxies are not compatible with Sandbox mode").
@@ -6,17 +6,23 @@ sandbox is off: it cannot be had together with helpers ("Managed proxies are not
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from routerd.model import UPSTREAM_SLOT, Carries, Engine, Launch, Upstream
+from routerd.model import UPSTREAM_SLOT, Carries, Engine, Helper, Launch, Upstream
 from routerd.transports.doors import ANY_PORT, FIRST_PORT, Ports, anywhere, tproxy, upstreams
 
-OBFS4PROXY, SNOWFLAKE = "/usr/bin/obfs4proxy", "/usr/bin/snowflake-client"
-HELPERS = {"obfs4": OBFS4PROXY, "meek_lite": OBFS4PROXY, "snowflake": SNOWFLAKE}
-HIDDEN = ("meek_lite", "snowflake")  # their lines' addresses are placeholders, and they look up names
+LYREBIRD = "lyrebird"  # obfs4proxy's heir, which carries them all
+HELPERS = {
+    "obfs4": ("obfs4proxy", LYREBIRD),
+    "meek_lite": ("obfs4proxy", LYREBIRD),
+    "snowflake": ("snowflake-client", LYREBIRD),
+    "webtunnel": ("webtunnel-client", LYREBIRD),  # Debian 13 and older have neither
+}
+HIDDEN = ("meek_lite", "snowflake", "webtunnel")  # their lines' addresses are placeholders, and they look up names
 HTTPS: Ports = (443, 443)
 
 
@@ -50,7 +56,10 @@ class Bridge:
         match self.by:
             case "snowflake":
                 return (*anywhere("tcp", HTTPS), *anywhere("udp", ANY_PORT))
-            case "meek_lite":
+            case "webtunnel" if at := dict(self.arguments).get("addr"):
+                place = urlsplit(f"//{at}")
+                return upstreams(place.hostname or "", ((place.port or 443,) * 2,), "tcp")
+            case "meek_lite" | "webtunnel":
                 port = urlsplit(dict(self.arguments).get("url", "")).port or 443
                 return anywhere("tcp", (port, port))
             case _:
@@ -89,6 +98,8 @@ class Tor:
             marks=False,
             asks=any(bridge.by in HIDDEN for bridge in self.bridges),
             keeps=True,
+            helpers=tuple(helper(by, self.bridges) for by in HELPERS if any(by == each.by for each in self.bridges)),
+            needs_one=bool(self.bridges) and all(each.by for each in self.bridges),
         )
 
     def _upstreams(self) -> tuple[Upstream, ...]:
@@ -96,7 +107,6 @@ class Tor:
         return tuple(dict.fromkeys(found)) if self.bridges else anywhere("tcp", ANY_PORT)
 
     def _torrc(self, slot: int) -> list[str]:
-        helpers = sorted({bridge.by for bridge in self.bridges if bridge.by})
         return [
             # tor makes every path absolute, and its user may not pass the folders above; through this link it need not.
             f"DataDirectory /proc/self/cwd/tor-{slot}",
@@ -110,6 +120,10 @@ class Tor:
             "TransProxyType TPROXY",
             "ClientUseIPv6 1",
             *(["UseBridges 1"] if self.bridges else ["NoExec 1"]),
-            *(f"ClientTransportPlugin {helper} exec {HELPERS[helper]}" for helper in helpers),
-            *(f"Bridge {bridge.told.line}" for bridge in self.bridges),
+            *(f"Bridge {bridge.line}" for bridge in self.bridges if not bridge.by),
         ]
+
+
+def helper(by: str, bridges: Iterable[Bridge]) -> Helper:
+    lines = [f"Bridge {bridge.told.line}" for bridge in bridges if bridge.by == by]
+    return Helper(f"{by} bridges", HELPERS[by], "\n".join([f"ClientTransportPlugin {by} exec {{}}", *lines]) + "\n")

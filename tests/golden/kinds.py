@@ -21,10 +21,12 @@ FILE = Path(__file__).parents[2] / "docs" / "transports.md"
 ANYWHERE = "203.0.113.9"
 # Where a link's form is more than its scheme.
 FORMS = {"wireguard": "wg-quick files", "amneziawg": "files like wg-quick's", "shadowtls": "as `plugin=shadow-tls`", "tor": "bridge lines", "openvpn": ".ovpn files"}
-# Those of tests/lab/tornet.py, tried by tests/lab/test_tor.py, and what needs no server, tried by test_desync.py.
+# Those of tests/lab/tornet.py, tried by tests/lab/test_tor.py and test_bridges.py, and what needs no server, tried by test_desync.py.
 BRIDGE = f"{ANYWHERE}:443 {'AB' * 20}"
 TORNET = {
     "tornet, obfs4": f"obfs4 {BRIDGE} cert={'A' * 70} iat-mode=0",
+    "tornet, meek_lite": "meek_lite 192.0.2.20:80 url=https://meek.example/ front=front.example",
+    "tornet, snowflake": f"snowflake 192.0.2.3:80 fingerprint={'AB' * 20} url=https://broker.example/ ice=stun:stun.example:3478",
     "tornet, plain bridge": f"Bridge {BRIDGE}",
     "tornet, straight": "tor://",
     "none": "desync://auto",
@@ -44,7 +46,11 @@ refused at once, so that apps use something else. "Hidden": nobody on the way ca
 
 {notes}
 
-Each server in the lab is a real one, and `tests/lab/test_kinds.py` tries for each what its row says: a censored site opens
+Each server in the lab is a real one, but for those behind meek and snowflake: no package has them, so they are the lab's own, and
+`tests/lab/test_bridges.py` tries the real clients with them. A webtunnel bridge is read and configured, and **has never run here**: its programs
+are not in Debian 12 or 13.
+
+`tests/lab/test_kinds.py` tries for each what its row says: a censored site opens
 over TCP and IPv4, and over IPv6 where it is carried; a datagram is answered where UDP is carried, else refused within a second.
 "Where its engine is": no package brings that, so most machines leave the test out, and say so; what is written for the engine is held against its
 own reader all the same (sing-box), or was tried with one built by hand (amneziawg-go 3.1).

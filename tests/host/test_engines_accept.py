@@ -119,7 +119,8 @@ def test_the_engine_takes_it_from_its_tool(name: str) -> None:
 @pytest.mark.skipif(not shutil.which("tor"), reason="no tor here")
 @pytest.mark.parametrize("name", of("tor"))
 def test_tor_finds_it_valid(name: str, tmp_path: Path) -> None:
-    config = "\n".join(GOLDEN[name]["stdin"]) + "\n"
+    helpers = [line.replace("{}", "/bin/true") for lines in GOLDEN[name].get("helpers", {}).values() for line in lines]
+    config = "\n".join([*GOLDEN[name]["stdin"], *helpers]) + "\n"
     argv = [*GOLDEN[name]["argv"], "--verify-config"]
     done = subprocess.run(argv, input=config, capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert done.returncode == 0, done.stdout

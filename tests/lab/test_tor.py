@@ -16,12 +16,12 @@ from routerd.model import ENGINES
 
 from . import censor
 from .box import Box
-from .capture import Allowed, Capture
+from .capture import Allowed
 from .household import Pulse
 from .lab import Lab
 from .net import Host, wait_until
 from .tornet import BRIDGE4, BRIDGE6, BRIDGE_PORT, OBFS4_PORT, RELAYS4, RELAYS6, TorNet
-from .topology import RESOLVERS4, SITE, Site
+from .topology import RESOLVERS4, SITE
 
 SERVERS = ["ss2022"]
 SLOWEST = 90.0  # seconds for tor to come up on a busy machine
@@ -165,32 +165,3 @@ def test_a_box_without_any_transport_says_what_it_uses_and_hands_over_to_the_nex
 
 def titles(status: dict[str, Any]) -> str:
     return " ".join(problem["title"] for problem in status["problems"] if problem["code"] == "own_ladder")
-
-
-FRONT, STUN = SITE["front.example"], SITE["open.example"]
-FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
-MEEK = f"meek_lite 192.0.2.20:80 {FINGERPRINT} url=https://blocked.example/ front={FRONT.name}"
-SNOWFLAKE = (
-    f"snowflake 192.0.2.3:80 {FINGERPRINT} fingerprint={FINGERPRINT} url=https://blocked.example/ fronts={FRONT.name} "
-    f"ice=stun:{STUN.name}:3478"
-)
-
-
-@pytest.mark.parametrize(("line", "port"), [(MEEK, "tcp"), (SNOWFLAKE, "udp")], ids=["meek_lite", "snowflake"])
-def test_a_helper_finds_its_front_by_doh_and_reaches_it(lab: Lab, tor: TorNet, line: str, port: str) -> None:
-    """There is no meek server and no broker here: what is shown is that the way to them is open, and no more than it."""
-    fronts = [Allowed(address, "tcp", 443) for address in (FRONT.address4, FRONT.address6)]
-    stuns = [Allowed(address, "udp", 3478) for address in (STUN.address4, STUN.address6)]
-    resolvers = [Allowed(address, "tcp", 443) for address in RESOLVERS4]
-    capture = lab.capture([*fronts, *resolvers, *(stuns if port == "udp" else [])])
-    began = time.time()
-    with Box(lab, [], extra=entry(line)):
-        for site in (FRONT, STUN) if port == "udp" else (FRONT,):
-            wait_until(partial(reached, capture, site, began), 60, f"{site.name} is asked", 0.5)
-        time.sleep(3)
-    verdict = capture.stop()
-    assert verdict.clean, str(verdict)
-
-
-def reached(capture: Capture, site: Site, since: float) -> bool:
-    return any(capture.sent(address, since) for address in (site.address4, site.address6))

@@ -68,6 +68,7 @@ class TorNet:
     obfs4: str = ""
     plain: str = ""
     plain6: str = ""
+    fingerprint: str = ""
 
     @classmethod
     def up(cls, lab: Lab) -> "TorNet":
@@ -94,7 +95,7 @@ class TorNet:
 
     def _read_lines(self) -> None:
         folder = self.bridge.directory / "bridge"
-        fingerprint = (folder / "fingerprint").read_text().split()[1]
+        fingerprint = self.fingerprint = (folder / "fingerprint").read_text().split()[1]
         cert = re.findall(r"cert=(\S+)", (folder / "pt_state" / "obfs4_bridgeline.txt").read_text())[-1]
         self.obfs4 = f"obfs4 {BRIDGE4}:{OBFS4_PORT} {fingerprint} cert={cert} iat-mode=0"
         self.plain = f"{BRIDGE4}:{BRIDGE_PORT} {fingerprint}"

@@ -15,6 +15,7 @@ FP = "0123456789ABCDEF0123456789ABCDEF01234567"
 CERT = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMw"
 OBFS4 = f"obfs4 192.0.2.1:443 {FP} cert={CERT} iat-mode=0"
 MEEK = "meek_lite 192.0.2.20:80 url=https://m.example/ front=f.example"
+WEBTUNNEL = f"webtunnel [2001:db8::1]:443 {FP} url=https://w.example/x/y ver=0.0.1"
 SNOWFLAKE = f"snowflake 192.0.2.3:80 {FP} fingerprint={FP} url=https://b.example/ ice=stun:s.example:3478"
 
 
@@ -34,6 +35,11 @@ def bridges(text: str) -> tuple[Bridge, ...]:
         ("Bridge 192.0.2.1:443", Bridge("", "192.0.2.1", 443)),
         (f"[2001:DB8::1]:443 ${FP.lower()}", Bridge("", "2001:db8::1", 443, FP)),
         (MEEK, Bridge("meek_lite", "192.0.2.20", 80, "", (("url", "https://m.example/"), ("front", "f.example")))),
+        (WEBTUNNEL, Bridge("webtunnel", "2001:db8::1", 443, FP, (("url", "https://w.example/x/y"), ("ver", "0.0.1")))),
+        (f"{WEBTUNNEL} addr=198.51.100.9:8443 servername=a.example,B.example sni-imitation=c.example utls=hellochrome_auto",
+         Bridge("webtunnel", "2001:db8::1", 443, FP,
+                (("url", "https://w.example/x/y"), ("ver", "0.0.1"), ("addr", "198.51.100.9:8443"),
+                 ("servername", "a.example,b.example"), ("sni-imitation", "c.example"), ("utls", "hellochrome_auto")))),
         (SNOWFLAKE, Bridge("snowflake", "192.0.2.3", 80, FP,
                            (("fingerprint", FP), ("url", "https://b.example/"), ("ice", "stun:s.example:3478")))),
     ],
@@ -56,8 +62,14 @@ def test_many_lines_at_once_are_one_transport_with_each_bridge_once() -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (f"webtunnel [2001:db8::1]:443 {FP} url=https://w.example/x", "Debian does not have"),
-        (f"obfs3 192.0.2.1:443 {FP}", "Debian does not have"),
+        (f"conjure 192.0.2.1:443 {FP} url=https://c.example/", "not known here"),
+        (f"obfs3 192.0.2.1:443 {FP}", "not known here"),
+        (f"webtunnel [2001:db8::1]:443 {FP} ver=0.0.1", "url is missing"),
+        (WEBTUNNEL.replace("https://", "http://"), "https://"),
+        (f"{WEBTUNNEL} addr=w.example:443", "IP:port"),
+        (f"{WEBTUNNEL} addr=198.51.100.9", "IP:port"),
+        (f"{WEBTUNNEL} servername=a;b", "host name"),
+        (f"{WEBTUNNEL} exec=/bin/sh", "unknown"),
         (f"obfs4 192.0.2.1:443 {FP} cert={CERT}", "iat-mode is missing"),
         (f"obfs4 192.0.2.1:443 cert={CERT} iat-mode=0", "fingerprint"),
         (f"obfs4 192.0.2.1:443 {FP[:-1]} cert={CERT} iat-mode=0", "unknown"),
@@ -97,6 +109,8 @@ values = {
     "url": hosts.map("https://{}/a".format), "ampcache": hosts.map("https://{}/".format), "front": hosts,
     "fronts": st.lists(hosts, min_size=1, max_size=3).map(",".join), "utls": st.just("x-1"), "utls-imitate": st.just("y"),
     "fingerprint": st.just(FP), "ice": hosts.map("stun:{}:1".format), "max": st.sampled_from("19"), "utls-nosni": st.just("true"),
+    "ver": st.just("0.0.1"), "addr": st.sampled_from(["192.0.2.9:1", "[2001:db8::9]:65535"]), "servername": hosts,
+    "sni-imitation": hosts,
 }  # fmt: skip
 
 

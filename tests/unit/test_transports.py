@@ -42,8 +42,13 @@ def shown(launch: Launch) -> str:
         "exit": exit_shown(launch.exit),
         "upstreams": [f"{u.proto} {u.address or 'anywhere'} {u.first}-{u.last}" for u in launch.upstreams],
         "stdin": stdin_shown(launch.stdin),
+        **({"helpers": helpers_shown(launch)} if launch.helpers else {}),
     }
     return json.dumps(parts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def helpers_shown(launch: Launch) -> dict[str, list[str]]:
+    return {f"{each.carries}: {' or '.join(each.programs)}": each.config.splitlines() for each in launch.helpers}
 
 
 def stdin_shown(text: str) -> object:
