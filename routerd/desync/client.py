@@ -34,15 +34,14 @@ def take(flow: Flow, got: Held, now: float, out: Outcome) -> bool:
     return False
 
 
-def settle(flow: Flow, mark: int, now: float, out: Outcome) -> None:
-    """`mark`: of the packet that made it whole; 0: none did."""
+def settle(flow: Flow, now: float, out: Outcome) -> None:
     assert flow.stream is not None
     if not flow.stream.said:  # its beginning was lost: what lies behind may hold the name, and comes again with it
         out.give(flow, DROP)
         flow.settled, flow.stream, flow.first = False, None, None
         return
     flow.said = bytes(flow.stream.said)
-    strategy = out.strategy(flow, mark or next((each.mark for each in flow.held), 0), now)
+    strategy = out.strategy(flow, now)
     if strategy is None:
         out.give(flow, DROP)  # its client says it again
     elif strategy:

@@ -31,8 +31,8 @@ def take(flow: Flow, got: Held, now: float, out: Outcome) -> bool:
     return name is not None or len(flow.held) >= MOST_HELD
 
 
-def settle(flow: Flow, mark: int, now: float, out: Outcome) -> None:
-    if not (strategy := out.strategy(flow, mark, now)):
+def settle(flow: Flow, now: float, out: Outcome) -> None:
+    if not (strategy := out.strategy(flow, now)):
         out.give(flow, ACCEPT)
         return
     out.give(flow, DROP)

@@ -10,7 +10,7 @@ from routerd.desync.stream import Stream
 
 Kind = Literal["tls", "http", "quic"]
 Sign = Literal["heard", "reset", "silent", "slow", "stalled", "forged", "unanswered"]
-Key = tuple[bytes, int, bytes, int]  # the client's address and port, the server's
+Key = tuple[int, bytes, int, bytes, int]  # the protocol; the client's address and port, the server's
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,11 @@ class Outcome:
         self.choose = choose
         self._mark = mark
 
-    def strategy(self, flow: Flow, mark: int, now: float) -> Strategy | None:
+    def strategy(self, flow: Flow, now: float) -> Strategy | None:
+        """What is held of a flow has its mark."""
         if flow.ask is None:
             return ()
-        flow.ask = Ask(flow.ask.kind, flow.ask.host, flow.ask.address, mark & TRIAL_MASK)
+        flow.ask = Ask(flow.ask.kind, flow.ask.host, flow.ask.address, flow.held[-1].mark & TRIAL_MASK)
         return self.choose(flow.ask, now)
 
     def answer(self, number: int, mark: int, verdict: int) -> None:

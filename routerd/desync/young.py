@@ -34,12 +34,12 @@ class Young:
         if packet is None:  # nothing that a client of a page sends; nobody has looked into it
             self.verdicts.append((number, DROP, 0))
             return
-        back = self._flows.get((packet.dst, packet.dport, packet.src, packet.sport))
+        back = self._flows.get((packet.proto, packet.dst, packet.dport, packet.src, packet.sport))
         if back is not None:
             answered(back, packet, local, now, self._out)
             self._out.answer(number, mark, ACCEPT)
             return
-        key = (packet.src, packet.sport, packet.dst, packet.dport)
+        key = (packet.proto, packet.src, packet.sport, packet.dst, packet.dport)
         flow = self._flows.get(key)
         if flow is None or flow.opened_anew_by(packet):
             flow = self._begin(key, now)
@@ -82,10 +82,10 @@ class Young:
         if flow.held:
             self._waiting.setdefault(key, flow)
         if whole:
-            self._settle(key, flow, now, got.mark)
+            self._settle(key, flow, now)
 
-    def _settle(self, key: Key, flow: Flow, now: float, mark: int = 0) -> None:
+    def _settle(self, key: Key, flow: Flow, now: float) -> None:
         self._waiting.pop(key, None)
         flow.settled = True
         room = datagrams if flow.stream is None else client
-        room.settle(flow, mark, now, self._out)
+        room.settle(flow, now, self._out)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from routerd.desync.grammar import parse
 from routerd.desync.outcome import ACCEPT, DROP
 from routerd.desync.packet import ACK, PSH, SYN, TCP, UDP, Packet
+from routerd.desync.quic import initial
 from routerd.desync.steps import Strategy
 from routerd.desync.young import Young
+from routerd.model import TRIAL_PLAIN
 from tests.unit.test_desync_packet import ENDS4, real_hello
 
 CLIENT, SERVER = 1_000_000, 5_000_000  # their first sequence numbers
@@ -34,6 +36,26 @@ def test_what_nobody_can_read_is_dropped() -> None:
     eye = young()
     eye.take(1, 0, None, False, 0.0)
     assert eye.verdicts == [(1, DROP, 0)]
+
+
+def test_quic_and_tcp_between_the_same_ports_are_two_flows() -> None:
+    """Half a hello waits; what is said by the other protocol from the same port neither ends nor answers it."""
+    eye = young()
+    datagram = Packet(*ENDS4, UDP, HELLO.sport, 443, initial(b"a", b"www.blocked.example"))
+    conversation(eye, (0, UP), (0.1, replace(HELLO, payload=HELLO.payload[:100])), (0.1, datagram))
+    assert eye.holds() and [number for number, _, _ in eye.verdicts] == [0, 2]
+    assert not eye.packets
+
+
+def test_a_search_is_asked_about_by_its_own_mark_also_where_a_hello_is_let_go_of_in_time() -> None:
+    half = initial(b"a", b"www.blocked.example")[:-40]
+    for packets in ([UP, replace(HELLO, payload=HELLO.payload[:100])], [Packet(*ENDS4, UDP, 50001, 443, half)]):
+        asked: list[int] = []
+        eye = Young(lambda ask, _now, asked=asked: asked.append(ask.trial) or (), lambda mark: mark)
+        for number, packet in enumerate(packets):
+            eye.take(number, TRIAL_PLAIN, packet, True, 0.1)
+        eye.due(0.5)
+        assert asked == [TRIAL_PLAIN]
 
 
 def test_a_hello_that_never_becomes_whole_is_let_go_of_in_time() -> None:
