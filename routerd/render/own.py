@@ -161,6 +161,12 @@ def names(launches: Sequence[Launch], port: int) -> list[str]:
     return [rule(f"{exits.by_user(e)} {asked} dnat ip to 127.0.0.1:{port}", "asked by DoH") for e in launches if e.asks]
 
 
+def addressed(wan: str, launches: Sequence[Launch]) -> list[str]:
+    """WebRTC sends from every address of the box, and the line need not see those of the home and the tunnels."""
+    loose = [launch for launch in launches if any(to.address is None and to.proto == "udp" for to in launch.upstreams)]
+    return [rule(f'oifname "{wan}" {exits.by_user(e)} masquerade', "from the line's address alone") for e in loose]
+
+
 def look_ups(launches: Sequence[Launch], port: int) -> list[str]:
     """In this hook they still have the way from before they were turned. Unmarked, so the guard lets none out."""
     select = f"ip daddr 127.0.0.1 meta l4proto {{ tcp, udp }} th dport {port}"

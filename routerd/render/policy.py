@@ -252,6 +252,7 @@ def _masquerade(p: Policy) -> list[str]:
     straight = rule(f'oifname "{p.ports.wan}" {is_(DESYNCED_SLOT)} masquerade', "straight out")
     return [
         rule(f'oifname "{LINKS}" masquerade', "a tunnel knows one address"),
+        *own.addressed(p.ports.wan, p.launches),
         *([direct] if p.may_go_direct else []),
         *([straight] if desync.slots(p.launches) else []),
     ]

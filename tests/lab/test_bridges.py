@@ -17,7 +17,7 @@ from .front import ADDRESS4, BROKER, HTTPS, MEEK, NAME, Front, start_front
 from .lab import Lab
 from .snowflake import SERVER4, STUN, STUN_PORT, VOLUNTEER4, VOLUNTEER6, start_snowflake
 from .test_tor import SLOWEST, entry
-from .topology import RESOLVERS4
+from .topology import RESOLVERS4, WAN4, WAN6
 from .tornet import BRIDGE4, BRIDGE_PORT, RELAYS4, TorNet
 
 WEBRTC = [Allowed(address, "udp") for address in (VOLUNTEER4, VOLUNTEER6)]
@@ -80,7 +80,9 @@ def test_over_snowflake_tor_comes_up_by_a_volunteer_that_the_broker_names(lab: L
         assert answer.stdout.strip() == RELAYS4, answer.stderr
         assert fetched(lab) == MEGABYTE
         assert any(one["host"] == BROKER and one["status"] == 200 for one in front.requests())
-        assert any(capture.sent(address, 0) for address in (VOLUNTEER4, VOLUNTEER6)), (volunteer.directory, "no WebRTC")
+        flows = [flow for address in (VOLUNTEER4, VOLUNTEER6) for _, flow in capture.sent(address, 0)]
+        assert flows, f"no WebRTC; see {volunteer.directory}"
+        assert {flow.src for flow in flows} <= {WAN4, WAN6}, "WebRTC tries each address of the box, its home's too"
     verdict = capture.stop()
     assert verdict.clean, str(verdict)
 

@@ -15,8 +15,7 @@ def carried(data: bytes, loss: float, seed: int = 7) -> tuple[bytes, int]:
             packets = [packet for packet in one.packets(float(turn)) if chance.random() >= loss]
             chance.shuffle(packets)
             assert all(len(packet) <= PACKET for packet in packets)
-            for packet in packets:
-                found += other.take(packet) if other is there else b""
+            found += b"".join(other.take(packet) for packet in packets)
         if not here.unsent and not here.sent:
             return bytes(found), turn
     raise AssertionError("it never ended")
