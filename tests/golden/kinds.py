@@ -27,6 +27,7 @@ TORNET = {
     "tornet, obfs4": f"obfs4 {BRIDGE} cert={'A' * 70} iat-mode=0",
     "tornet, meek_lite": "meek_lite 192.0.2.20:80 url=https://meek.example/ front=front.example",
     "tornet, snowflake": f"snowflake 192.0.2.3:80 fingerprint={'AB' * 20} url=https://broker.example/ ice=stun:stun.example:3478",
+    "tornet, webtunnel, where its programs are": f"webtunnel [2001:db8::1]:443 {'AB' * 20} url=https://web.example/path",
     "tornet, plain bridge": f"Bridge {BRIDGE}",
     "tornet, straight": "tor://",
     "none": "desync://auto",
@@ -47,8 +48,8 @@ refused at once, so that apps use something else. "Hidden": nobody on the way ca
 {notes}
 
 Each server in the lab is a real one, but for those behind meek and snowflake: no package has them, so they are the lab's own, and
-`tests/lab/test_bridges.py` tries the real clients with them. A webtunnel bridge is read and configured, and **has never run here**: its programs
-are not in Debian 12 or 13.
+`tests/lab/test_bridges.py` tries the real clients with them. webtunnel is tried there with both its real programs, which are in Debian 14, on a
+machine that has them.
 
 `tests/lab/test_kinds.py` tries for each what its row says: a censored site opens
 over TCP and IPv4, and over IPv6 where it is carried; a datagram is answered where UDP is carried, else refused within a second.

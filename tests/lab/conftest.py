@@ -4,19 +4,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import Lab, plain_router
+from tests.lab import Lab, plain_router, webtunnel
 from tests.lab.box import Box
 from tests.lab.fault import SETS, home
 from tests.lab.tunnels import MAYBE, missing
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(kind): one of tunnels.MAYBE")
+    config.addinivalue_line("markers", "needs(kind): one of tunnels.MAYBE, or webtunnel")
+
+
+def lacking() -> dict[str, str]:
+    """What cannot be tried on this machine, and why."""
+    kinds = {kind: missing(kind) for kind in MAYBE} | {"webtunnel": webtunnel.missing()}
+    return {kind: why for kind, why in kinds.items() if why}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Not skipped, which would fail the stage: what is left out is named at the end."""
-    gone = {kind for kind in MAYBE if missing(kind)}
+    gone = lacking()
     out = [item for item in items if any(mark.args[0] in gone for mark in item.iter_markers("needs"))]
     if out:
         config.hook.pytest_deselected(items=out)
@@ -25,8 +31,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """tools/stage.sh says it again at the end of its stage."""
-    for kind in filter(missing, MAYBE):
-        terminalreporter.write_line(f"LEFT OUT: the server of {kind}: {missing(kind)}")
+    for kind, why in lacking().items():
+        terminalreporter.write_line(f"LEFT OUT: the server of {kind}: {why}")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from . import front, internet, moat, panel, pki, snowflake, topology
+from . import front, internet, moat, panel, pki, snowflake, topology, webtunnel
 from .capture import Allowed, Capture, upstreams
 from .censor import Control
 from .net import Host, Net, wait_until
@@ -22,7 +22,7 @@ def _server_names() -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {
         f"{name}.servers.example": (f"203.0.113.{number}", f"2001:db8:113::{number}")
         for name, (number, _) in (RECIPES | TUNNELS).items()}
-    ours = {one.NAME: (one.ADDRESS4,) for one in (front, moat, panel)}
+    ours = {one.NAME: (one.ADDRESS4,) for one in (front, moat, panel, webtunnel)}
     return {**names, **ours, snowflake.STUN: (snowflake.SERVER4,), panel.AT_HOME: (topology.LAN_ROUTER4,)}
 
 

@@ -1,6 +1,6 @@
-"""Tor over bridges whose lines tell no true address, to the end: through a front, with the real clients.
+"""Tor over bridges whose lines tell no true address, to the end, by the real clients: meek, snowflake, webtunnel.
 
-The servers behind the front are the lab's own, as no package has them: meek.py.
+What is behind meek's and snowflake's front is the lab's own, as no package has it: meek.py, broker.py, snowflake.py.
 """
 
 import shutil
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from routerd.host.engines import PATH
 from routerd.transports.tor import HELPERS
 
-from . import censor
+from . import censor, webtunnel
 from .box import Box
 from .capture import Allowed
 from .front import ADDRESS4, BROKER, HTTPS, MEEK, NAME, Front, start_front
@@ -87,23 +88,42 @@ def test_over_snowflake_tor_comes_up_by_a_volunteer_that_the_broker_names(lab: L
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.needs("webtunnel")
+def test_over_webtunnel_tor_comes_up_and_only_a_web_site_is_seen(lab: Lab, tor: TorNet, censored: None) -> None:
+    """Both ends are the real ones, from Debian 14's package; the site is nginx."""
+    site = webtunnel.start_webtunnel(lab.net, lab.ca, (BRIDGE4, BRIDGE_PORT))
+    capture = lab.capture([webtunnel.HTTPS, *RESOLVERS])
+    with Box(lab, [], extra=entry(site.line(tor.fingerprint))) as box:
+        print(f"seconds to come up over webtunnel: {box.wait_open('tor', SLOWEST):.1f}")
+        answer = lab.phone.curl("https://blocked.example/ip", "-4", timeout=30)
+        assert answer.stdout.strip() == RELAYS4, answer.stderr
+        assert fetched(lab) == MEGABYTE
+        assert capture.sent(webtunnel.ADDRESS4, 0)
+    assert site.visits()
+    verdict = capture.stop()
+    assert verdict.clean, str(verdict)
+
+
 @pytest.fixture
-def webtunnel(lab: Lab) -> str:
-    """A bridge's line, on a box that has neither of its programs."""
-    for program in filter(None, map(shutil.which, HELPERS["webtunnel"])):
+def unaided(lab: Lab) -> Iterator[str]:
+    """A webtunnel bridge's line, on a box that has neither of the programs for it."""
+    there = [program for name in HELPERS["webtunnel"] if (program := shutil.which(name, path=PATH))]
+    for program in there:
         lab.router.sh(f"mount --bind /dev/null {program}")
-    return f"webtunnel [2001:db8:113::99]:443 {'AB' * 20} url=https://w.example/x ver=0.0.1"
+    yield f"webtunnel [2001:db8:113::99]:443 {'AB' * 20} url=https://w.example/x ver=0.0.1"
+    for program in there:
+        lab.router.sh(f"umount {program}")
 
 
-def test_where_webtunnels_program_is_missing_the_owner_is_told_and_other_bridges_carry(lab: Lab, tor: TorNet, webtunnel: str) -> None:
-    with Box(lab, [], extra=entry(webtunnel, tor.obfs4)) as box:
+def test_where_webtunnels_program_is_missing_the_owner_is_told_and_other_bridges_carry(lab: Lab, tor: TorNet, unaided: str) -> None:
+    with Box(lab, [], extra=entry(unaided, tor.obfs4)) as box:
         print(f"seconds to come up beside a bridge without its program: {box.wait_open('tor', SLOWEST):.1f}")
         [said] = [one for one in box.status()["problems"] if one["code"] == "helper"]
         assert "webtunnel bridges: package webtunnel or lyrebird" in said["title"]
         assert lab.phone.curl("https://blocked.example/ip", "-4", timeout=30).stdout.strip() == RELAYS4
 
 
-def test_where_all_bridges_need_it_the_transport_says_so(lab: Lab, webtunnel: str) -> None:
-    with Box(lab, [], extra=entry(webtunnel)) as box:
+def test_where_all_bridges_need_it_the_transport_says_so(lab: Lab, unaided: str) -> None:
+    with Box(lab, [], extra=entry(unaided)) as box:
         box.wait(lambda status: "package webtunnel" in str(status["transports"][0]["last_error"]), 10, "what is missing")
         assert box.status()["transports"][0]["state"] == "down"
