@@ -20,13 +20,14 @@ LONGEST_DOMAIN = 128  # characters: as many again have to fit before it
 
 def iodine(text: str) -> tuple[str, Iodine]:
     uri = split(text)
-    asked, port, domain = _places(uri)
+    asked, port, said = _places(uri)
+    domain = wall.hostname(said) if said else ""
     if "." not in domain or len(domain) > LONGEST_DOMAIN:
         raise LinkError("The link does not say what the tunnel's server answers for: ?domain=t.example.org is needed.")
     password = wall.text(decoded(uri.userinfo), "password")
     if len(password.encode()) > LONGEST:
         raise LinkError(f"The password is longer than {LONGEST} bytes.")
-    made = Iodine(asked, port, wall.hostname(domain), password)
+    made = Iodine(asked, port, domain, password)
     return uri.name or ("" if asked else made.domain), made
 
 

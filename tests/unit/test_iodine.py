@@ -145,6 +145,7 @@ def test_a_server_that_has_forgotten_us_is_left() -> None:
     [
         ("iodine://pw@resolver.example?domain=t.example.org", "IP address"),
         ("iodine://pw@192.0.2.53", "domain="),
+        ("iodine://pw@192.0.2.53?domain=t.", "domain="),
         ("iodine://pw@192.0.2.53?domain=192.0.2.1", "not a host name"),
         ("iodine://pw@abc.de?domain=t.example.org", "IP address"),
         (f"iodine://{'p' * 33}@192.0.2.53?domain=t.example.org", "32 bytes"),
