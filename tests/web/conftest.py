@@ -1,4 +1,8 @@
-"""The web page before a recorded daemon: a small HTTP server on a Unix socket that answers as contract.md says."""
+"""The web page before a recorded daemon: a small HTTP server on a Unix socket that answers as the API's document says.
+
+What it answers well is held against that document, so that no test is about a daemon that there is not; but for those
+that are about just this (`Daemon.strange`).
+"""
 
 import base64
 import hashlib
@@ -18,6 +22,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.openapi import conforms
 from webui import parts
 from webui.app import create_app
 from webui.parts import Parts
@@ -32,12 +37,13 @@ ORIGIN = {"Origin": "http://localhost"}
 
 def transport(name: str, state: str = "up", **more: Any) -> dict[str, Any]:
     row = {"name": name, "kind": "vless", "state": state, "latency_ms": 82, "warm": True, "last_error": None}
-    return {**row, "bytes_up": 0, "bytes_down": 0, **more}
+    told = {"bytes_up": 0, "bytes_down": 0, "udp": True, "ipv6": True, "subscription": None, "builtin": False}
+    return {**row, **told, **more}
 
 
 def status(*transports: dict[str, Any], **more: Any) -> dict[str, Any]:
     told = {"version": "1.0", "phase": "open", "mode": "auto", "active": "home", "since": "2026-01-01T00:00:00Z"}
-    return {**told, "transports": list(transports), "problems": [], **more}
+    return {**told, "transports": list(transports), "problems": [], "subscriptions": [], **more}
 
 
 def subscription(name: str, **more: Any) -> dict[str, Any]:
@@ -59,17 +65,30 @@ class Daemon:
         self.path = path
         self.status = status(transport("home"), transport("cousin", "down", latency_ms=None, last_error="timed out"))
         self.journal: list[dict[str, str]] = [{"at": "2026-01-01T00:00:00Z", "kind": "switch", "text": "home is used"}]
-        self.found: dict[str, Any] = {"transports": [{"name": "Aunt"}], "rejected": [], "subscriptions": []}
+        aunt = {"name": "Aunt", "kind": "vless", "uri": "vless://", "server": "192.0.2.7", "port": 443}
+        self.found: dict[str, Any] = {"transports": [aunt], "rejected": [], "subscriptions": []}
         self.refuse: tuple[int, str, str] | None = None
         self.calls: list[tuple[str, str, Any]] = []
         self.listeners: list[queue.Queue[str | None]] = []
+        self.servers: dict[str, str] = {}
+        self.strange = False
+        self.lies: list[str] = []
 
     def change(self, **fields: Any) -> None:
         self.status = {**self.status, **fields}
         for each in list(self.listeners):
             each.put(f"event: status\ndata: {json.dumps(self.status)}\n\n")
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+    def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
+        code, found = self._answer(method, unquote(target), body)
+        if code < 400 and not self.strange:
+            try:
+                conforms(method, target, code, found)
+            except AssertionError as e:
+                self.lies.append(str(e))
+        return code, found
+
+    def _answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         if method != "GET":
             self.calls.append((method, path, body))
         if self.refuse:
@@ -88,15 +107,17 @@ class Daemon:
                 return 201, {"name": urlsplit(body["url"]).hostname}
             case "POST", "/use":
                 self.change(active=body["name"], mode="manual")
+                return 200, {"name": body["name"]}
+            case "POST", "/auto":
                 return 200, {}
-            case "POST", "/auto" | "/try-next":
-                return 200, {}
+            case "POST", "/try-next":
+                return 200, {"name": "cousin"}
         known = method == "DELETE" or re.search(r"/(enable|disable|update|confirm)$", path)
-        return (200, {}) if known else (404, {"error": {"code": "not_found", "message": "no such thing"}})
+        return (200, {"name": path.split("/")[2]}) if known else (404, {"error": {"code": "not_found", "message": "no such thing"}})
 
     def _listed(self, each: dict[str, Any]) -> dict[str, Any]:
         enabled = each["state"] != "disabled"
-        return {"name": each["name"], "kind": each["kind"], "enabled": enabled, "server": each.get("server", "192.0.2.9"), "port": 443}
+        return {"name": each["name"], "kind": each["kind"], "enabled": enabled, "server": self.servers.get(each["name"], "192.0.2.9"), "port": 443, "subscription": each["subscription"]}
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -120,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(size)) if size else None
         if self.path == "/events":
             return self._stream()
-        code, answer = self.server.told.answer(self.command, unquote(self.path), body)
+        code, answer = self.server.told.answer(self.command, self.path, body)
         raw = json.dumps(answer).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
@@ -161,6 +182,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
             each.put(None)
         server.shutdown()
         thread.join()
+        assert not server.told.lies, server.told.lies[0]
 
 
 class Clock:

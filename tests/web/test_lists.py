@@ -177,7 +177,8 @@ def test_removing_the_last_way_of_ones_own_says_what_the_router_goes_on_with(own
 
 
 def test_removing_a_way_without_a_server_names_no_server_and_no_link(owner: FlaskClient, daemon: Daemon) -> None:
-    daemon.change(transports=[transport("Mine", kind="desync", server="0.0.0.0")])
+    daemon.change(transports=[transport("Mine", kind="desync")])
+    daemon.servers["Mine"] = "0.0.0.0"
     page = owner.get("/remove?name=Mine").text
     assert "0.0.0.0" not in page and "desync://auto" in page and "Its link is deleted" not in page
 
