@@ -110,8 +110,15 @@ def _launch(settings: Settings, state: State, name: str) -> Launch | None:
     located, via = _located(settings, state, entry), _way(settings, state, name)
     if located is None:
         return None
-    launch = dataclasses.replace(located.launch(name, state.slots[name], via), via=via, tag=located.engine.tag)
+    launch = located.launch(name, state.slots[name], via)
+    launch = dataclasses.replace(launch, via=via, tag=located.engine.tag, bold=_is_bold(launch, health))
     return None if _waits_for_the_date(state, health, launch) else launch
+
+
+def _is_bold(launch: Launch, health: Starting | Up) -> bool:
+    """A tunnel over TCP, where each packet costs; but not at a try after one that failed: the line may be narrow."""
+    over_tcp = isinstance(launch.exit, Link) and any(to.proto == "tcp" for to in launch.upstreams)
+    return over_tcp and not (isinstance(health, Starting) and health.failures)
 
 
 def _way(settings: Settings, state: State, name: str) -> int:

@@ -51,9 +51,8 @@ class Tproxy:
 class Link:
     """A kernel or tun interface. `ipv6`: whether it carries IPv6. `mtu` in bytes, of the inner packet.
 
-    `families`: of the addresses that its engine gives it by itself, once the server has said which. `segment`: in
-    bytes, of the inner packets that TCP makes, where shorter ones go better; 0 for the MTU. `tool`: takes `wireguard`.
-    `ahead`: bytes that it puts around each packet beside a tunnel's own.
+    `families`: of the addresses that its engine gives it by itself, once the server has said which. `tool`: takes
+    `wireguard`. `ahead`: bytes that it puts around each packet beside a tunnel's own.
     """
 
     ifname: str
@@ -61,7 +60,6 @@ class Link:
     mtu: int = 1420
     wireguard: str = field(default="", repr=False)  # wg(8) `setconf` text; holds the private key
     families: tuple[Literal[4, 6], ...] = ()
-    segment: int = 0
     tool: Literal["wg", "awg"] = "wg"
     ahead: int = 0
 
@@ -142,7 +140,7 @@ class Launch:
     the engine cannot mark them; the ruleset does, by the user that it alone runs as (ENGINES plus the slot). `asks`:
     it looks up names by itself. `keeps`: it has files that outlive a restart, in its working directory. `helpers`: what
     it starts by itself; `needs_one`: without any of these it carries nothing. `tag`: what the engine must have been
-    built with.
+    built with. `bold`: its own TCP may make packets as long as the line says that it takes (docs/decisions/0010).
     """
 
     name: str
@@ -156,5 +154,6 @@ class Launch:
     asks: bool = False
     keeps: bool = False
     tag: str = ""
+    bold: bool = False
     helpers: tuple[Helper, ...] = ()
     needs_one: bool = False

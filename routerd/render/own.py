@@ -13,7 +13,7 @@ from routerd.render.words import BACK, OUT, RESETS, is_, rule, set_ct, set_own_c
 
 YOUNG = 5  # packets from the server, at most
 # Bytes that every line carries: IPv6 asks for so many. A line that carries fewer than its ends think says so by ICMP,
-# and on many lines that gets lost: so no TCP connection of ours is told of larger packets, either way.
+# and on many lines that gets lost: so no TCP connection of ours is told of larger packets, either way (but for `bold`).
 NARROWEST = 1280
 HEADERS = 60  # bytes, of IPv6 and TCP
 OPENING = "tcp flags syn / syn,rst"
@@ -29,8 +29,9 @@ def answered(launches: Sequence[Launch]) -> list[str]:
     elsewhere = [(launch.slot, to) for launch in launches for to in launch.upstreams if not to.address]
     return [
         *_resets(launches),
+        *_answers([each for each in launches if each.bold]),
         narrow("ct direction reply"),
-        *_answers(launches),
+        *_answers([each for each in launches if not each.bold]),
         # From where is not known beforehand; with two such transports at a time, each counts the other's too.
         *(rule(f'meta l4proto {to.proto} counter name "{BACK}{slot}"', "maybe its server") for slot, to in elsewhere),
         rule("accept", "answers to the box's own look-ups"),

@@ -207,10 +207,9 @@ def _straight(ports: Ports, slot: int) -> list[str]:
 
 
 def _fit(link: Link) -> list[str]:
-    longest = link.segment or link.mtu
     return [
-        rule(f"meta nfproto ipv4 tcp option maxseg size set {longest - 40}", "segments that fit the tunnel"),
-        rule(f"meta nfproto ipv6 tcp option maxseg size set {longest - 60}", "segments that fit the tunnel"),
+        rule(f"meta nfproto ipv4 tcp option maxseg size set {link.mtu - 40}", "segments that fit the tunnel"),
+        rule(f"meta nfproto ipv6 tcp option maxseg size set {link.mtu - 60}", "segments that fit the tunnel"),
     ]
 
 
@@ -226,8 +225,9 @@ def _for_box_from_wan(p: Policy) -> list[str]:
 
 def _box_to_wan(p: Policy, launches: Sequence[Launch]) -> list[str]:
     return [
+        *own.to_servers([each for each in launches if each.bold]),
         own.narrow(is_(UPSTREAM_SLOT)),
-        *own.to_servers(launches),
+        *own.to_servers([each for each in launches if not each.bold]),
         *own.look_ups(p.launches, p.names_port),
         *(own.upstream(upstream) for upstream in sorted(set(p.resolvers), key=str)),
         *_diagnosis(p),

@@ -15,9 +15,6 @@ Proto = Literal["udp", "tcp"]
 Control = Literal["tls-auth", "tls-crypt", "tls-crypt-v2"]
 
 MTU = 1400  # of what goes in: with OpenVPN's own bytes and the headers around, it fits a line of 1500
-# By TCP, what goes in and OpenVPN's 26 bytes make one segment on a line of 1280 (docs/decisions/0010): a longer packet
-# makes two, and costs a third of the speed.
-SEGMENT = 1180
 # Prefixes of what a server may push. No routes, no names, no environment; `push-continuation` joins long answers.
 PUSHED = (
     *("ifconfig ", "ifconfig-ipv6 ", "topology ", "peer-id ", "cipher ", "auth-token", "ping", "protocol-flags "),
@@ -58,7 +55,7 @@ class OpenVpn:
 
     def launch(self, name: str, slot: int, via: int = UPSTREAM_SLOT) -> Launch:
         allowed = upstreams(self.server, ((self.port, self.port),), self.proto)
-        link = Link(f"cw-{slot}", (), self.mtu, families=(4, 6), segment=SEGMENT if self.proto == "tcp" else 0)
+        link = Link(f"cw-{slot}", (), self.mtu, families=(4, 6))
         return Launch(name, slot, ("openvpn", "--config", "stdin"), link, allowed, self._config(slot, via))
 
     def _config(self, slot: int, via: int) -> str:

@@ -92,6 +92,16 @@ def _mtu(lab: Lab, told: bool) -> Iterator[None]:
         lab.router.sh("ip link set wan0 mtu 1500")
 
 
+def test_fault_22_on_a_line_of_small_packets_that_does_not_say_so_a_tunnel_over_tcp_comes_up_at_its_second_try(lab: Lab) -> None:
+    lab.server("openvpn-tcp")
+    with _mtu(lab, told=False), Box(lab, ["openvpn-tcp"]) as box:
+        print(f"seconds to come up: {box.wait_open('openvpn-tcp', 60):.1f}")
+        fetches(lab, 1)
+        assert through(lab)
+        journal = [line["text"] for line in box.ask("GET", "/log")["journal"]]
+        assert any(line.startswith("openvpn-tcp: ") for line in journal), "it never failed, so the line was not narrow"
+
+
 def test_fault_22_a_line_of_small_packets(lab: Lab, proxy: Box) -> None:
     """Told by ICMP, and not told: what is longer than 1280 bytes vanishes. Of links docs/decisions/0010 speaks."""
     with scene(lab, proxy):

@@ -1,7 +1,6 @@
 """One transport inside another: which pairs are refused and why, whose mark its packets carry, what is left of it in there."""
 
 import json
-import re
 from datetime import UTC, datetime
 from dataclasses import replace
 from ipaddress import ip_address
@@ -116,14 +115,19 @@ def test_what_amneziawg_puts_ahead_of_each_packet_has_room_in_what_it_travels_in
     assert inner.exit.mtu == 1320
 
 
-@pytest.mark.parametrize(("proto", "fits"), [("udp", 1360), ("tcp", 1140)])
-def test_what_goes_into_openvpn_fits_one_segment_of_its_connection(proto: str, fits: int) -> None:
-    file = (Path(__file__).parents[1] / "golden" / "engines" / "openvpn-udp" / "client.ovpn").read_text()
-    text = re.sub("(?m)^(proto|remote|tun-mtu) .*", "", file) + f"\nproto {proto}\nremote 192.0.2.1 1194\n"
-    found = settings(("a", text, ""))
-    policy = plan(found, standing(found), LEASES).policy
-    assert f"nfproto ipv4 tcp option maxseg size set {fits}" in policy
-    assert f"nfproto ipv6 tcp option maxseg size set {fits - 20}" in policy
+def test_a_tunnel_over_tcp_has_long_segments_but_not_at_a_try_after_one_that_failed() -> None:
+    file = (Path(__file__).parents[1] / "golden" / "engines" / "openvpn-login" / "client.ovpn").read_text().replace("\\", "")
+    found = settings(("a", file, ""), ("b", TROJAN, ""))
+
+    def held(health: Starting | Up) -> list[str]:
+        """Whose packets pass the rule that makes segments short, on their way to the WAN and back."""
+        state = replace(standing(found), health={"a": health, "b": Up(0, 50)})
+        rooms = [room for room in plan(found, state, LEASES).policy.split("  chain ") if room.startswith(("box_to_wan ", "answered "))]
+        behind = [room.partition("maxseg size set 1220")[2] for room in rooms]
+        return [name for name, server in (("a", "2001:db8::7"), ("b", "192.0.2.1 ")) if all(server in room for room in behind)]
+
+    assert held(Starting(0)) == held(Up(0, 50)) == ["b"]
+    assert held(Starting(0, failures=1)) == ["a", "b"]
 
 
 def test_what_the_outer_one_does_not_carry_now_the_inner_one_does_not_either() -> None:
