@@ -47,8 +47,8 @@ LISTS = {
     "waiting": subscription("Uncle", **WAITING),
     "pending": subscription("Cousin", pending=news("Cousin", 17, 2, 1)),
     "failed": subscription("Work", last_error="it did not answer within 20 s", rejected=3),
-    "long": subscription(LONG, host=f"{LONG}.example"[:60], title=LONG, pending={"added": [f"{LONG} {LONG}"] * 7}),
-    "rtl": subscription("خاله مریم \U0001f1ee\U0001f1f7", title="سرویس ما – VIP (2)", pending={"added": ["آلمان 1", "🇩🇪 DE"]}),
+    "long": subscription(LONG, host=f"{LONG}.example"[:60], title=LONG, pending={**news("", 0, 0), "added": [f"{LONG} {LONG}"] * 7}),
+    "rtl": subscription("خاله مریم \U0001f1ee\U0001f1f7", title="سرویس ما – VIP (2)", pending={**news("", 0, 0), "added": ["آلمان 1", "🇩🇪 DE"]}),
 }
 STRAIGHT = {
     "code": "straight",
