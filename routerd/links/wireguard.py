@@ -21,7 +21,6 @@ from routerd.transports.wireguard import WireGuard
 
 Section = dict[str, str]
 
-# Of AmneziaWG's beginnings, which no engine has any more: a server that has them does not understand plain WireGuard.
 Tunnel = WireGuard | AmneziaWg
 
 
